@@ -1,0 +1,1 @@
+"""The engine: sources, tasks, transactions. It knows stages and bytes, and nothing of payments."""

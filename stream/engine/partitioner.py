@@ -1,0 +1,21 @@
+"""Which partition a key belongs in: Kafka's own murmur2, or librdkafka's crc32."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+from aiokafka.partitioner import murmur2
+
+Partitioner = Literal["murmur2", "crc32"]
+
+
+def partition_of(key: bytes, partitions: int, partitioner: Partitioner = "murmur2") -> int:
+    """The partition of `key` among `partitions`, as producers with that partitioner place it.
+
+    >>> partition_of(b"A-1", 4), partition_of(b"A-1", 4, "crc32")
+    (3, 1)
+    """
+    if partitioner == "crc32":
+        return zlib.crc32(key) % partitions
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
