@@ -14,7 +14,7 @@ def partition_of(key: bytes, partitions: int, partitioner: Partitioner = "murmur
     """The partition of `key` among `partitions`, as producers with that partitioner place it.
 
     >>> partition_of(b"A-1", 4), partition_of(b"A-1", 4, "crc32")
-    (3, 1)
+    (3, 0)
     """
     if partitioner == "crc32":
         return zlib.crc32(key) % partitions

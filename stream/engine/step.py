@@ -24,11 +24,11 @@ class Record(Protocol):
 
 
 class Output(NamedTuple):
-    """One record to write. The engine chooses the partition from the key."""
+    """One record to write. The engine chooses the partition from the key (a dead letter without one stays in its own)."""
 
     topic: str
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
 
 

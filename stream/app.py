@@ -1,0 +1,220 @@
+"""The composition root: the only place that wires things. Settings and files in, a running worker out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+from faust.app.base import BootStrategy
+from faust.web import Request, Response, View
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from stream import topics
+from stream.agents.accounts import AccountsStep
+from stream.agents.customers import CustomersStep
+from stream.detectors import settings as detector_settings
+from stream.engine import checks, configs, failstop
+from stream.engine.configs import Configuration
+from stream.engine.sentinel import Sentinel
+from stream.engine.source import Delivery, Source
+from stream.engine.step import Stage
+from stream.engine.ticker import Ticker
+from stream.errors import ConfigurationError
+from stream.settings import Settings
+from stream.treatment import policy as policies
+
+log = structlog.get_logger()
+
+DETECTORS = "detectors.toml"
+POLICY = "policy.toml"
+_CHANNEL_SIZE = 4
+"""Chunks on their way to a stage; the source waits beyond it."""
+
+
+def configuration(settings: Settings) -> Configuration:
+    """The files and settings that outputs depend on. Raises ConfigurationError where a file cannot be read."""
+    return Configuration(
+        files={
+            DETECTORS: _text(settings.detectors_file, "EWS_DETECTORS_FILE", "stream.detectors", "defaults.toml"),
+            POLICY: _text(settings.policy_file, "EWS_POLICY_FILE", "stream.treatment", "policy.toml"),
+        },
+        settings={
+            "contact_from": settings.contact_from.isoformat() if settings.contact_from else "",
+            "partitioner": settings.partitioner,
+        },
+        versions=configs.versions(),
+    )
+
+
+def _text(path: Path | None, variable: str, package: str, default: str) -> str:
+    if path is None:
+        return resources.files(package).joinpath(default).read_text("utf-8")
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{variable}: {path} cannot be read: {error}") from error
+
+
+def stages(config: Configuration) -> tuple[Stage, Stage]:
+    """The two stages under a configuration. Worker and replay both get theirs here.
+
+    Raises ConfigurationError that names the file and field at fault.
+    """
+    detectors = detector_settings.load(config.files[DETECTORS])
+    policy = policies.load(config.files[POLICY])
+    since = config.settings.get("contact_from") or None
+    contact_from = policies.parse_instant(since) if since else None
+    return (
+        Stage("accounts", topics.ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, detectors)),
+        Stage(
+            "customers",
+            topics.CUSTOMERS_INPUTS,
+            lambda placement: CustomersStep(placement, policy, contact_from),
+        ),
+    )
+
+
+class _NoKafka(BootStrategy):  # type: ignore[misc]
+    """Faust's own consumer, tables and transactions stay out of the data path; see docs/adr/0001."""
+
+    enable_kafka = False
+
+
+class _App(faust.App):  # type: ignore[misc]
+    BootStrategy = _NoKafka
+
+
+def build(settings: Settings) -> faust.App:
+    """The Faust application of one worker: a source service, a channel and an agent per stage, a metrics page."""
+    config = configuration(settings)
+    both = stages(config)
+    facts = checks.check(settings)
+    checks.publish_configuration(settings, config)
+    AccountsStep.warm_up()
+
+    app = _App(
+        settings.app,
+        broker=f"kafka://{settings.bootstrap.split(',')[0]}",
+        store="memory://",
+        autodiscover=False,
+        web_enabled=settings.web_port != 0,
+        web_bind=settings.web_host,
+        web_host=settings.web_host,
+        web_port=settings.web_port or 6066,
+        # Faust's table views would show state to whoever can reach the port.
+        web_tables_enabled=False,
+        web_router_enabled=False,
+        topic_allow_declare=False,
+        loghandlers=[],
+    )
+    channels = {stage.name: app.channel(maxsize=_CHANNEL_SIZE) for stage in both}
+
+    async def deliver(delivery: Delivery) -> None:
+        await channels[delivery.task[0]].put(delivery)
+
+    source: Source | None = None
+
+    def add_agent(name: str) -> None:
+        @app.agent(channels[name], name=name)  # type: ignore[untyped-decorator]
+        async def apply(deliveries: AsyncIterable[Delivery]) -> None:
+            async def work() -> None:
+                async for delivery in deliveries:
+                    assert source is not None
+                    await source.apply(delivery)
+
+            await failstop.guarded(f"agent {name}", work)
+
+    for stage in both:
+        add_agent(stage.name)
+
+    @app.service  # type: ignore[untyped-decorator]
+    class Feed(faust.Service):  # type: ignore[misc]
+        """Polls Kafka, writes ticks, watches over the topics; stops with a last commit."""
+
+        async def on_start(self) -> None:
+            nonlocal source
+
+            async def begin() -> None:
+                nonlocal source
+                source = Source(settings, both, facts.partitions, facts.topic_ids, config.hash, deliver)
+                await source.start()
+
+            await failstop.guarded("start", begin)
+            app.flow_control.resume()
+            log.info("worker up", app=settings.app, config=config.hash, partitions=facts.partitions)
+
+        @faust.Service.task  # type: ignore[untyped-decorator]
+        async def poll(self) -> None:
+            assert source is not None
+            await failstop.guarded("poll", lambda: source.poll(self._stopping))
+
+        @faust.Service.task  # type: ignore[untyped-decorator]
+        async def tick(self) -> None:
+            if settings.clock == "ticks":
+                assert source is not None
+                ticker = Ticker(settings, source)
+                await failstop.guarded("tick", lambda: ticker.run(self._stopping))
+
+        @faust.Service.task  # type: ignore[untyped-decorator]
+        async def watch(self) -> None:
+            assert source is not None
+            sentinel = Sentinel(settings, source)
+            await failstop.guarded("watch", lambda: sentinel.run(self._stopping))
+
+        async def on_stop(self) -> None:
+            if source is not None:
+                await failstop.guarded("stop", source.stop)
+            log.info("worker stopped")
+
+        def _stopping(self) -> bool:
+            return bool(self.should_stop)
+
+    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    async def metrics(view: View, request: Request) -> Response:
+        return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def run(settings: Settings) -> None:
+    """Runs a worker until SIGTERM or SIGINT. Does not return: the process ends with 0, or by fail-stop."""
+    configure_logging(settings.log_level)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    app = build(settings)
+    worker = faust.Worker(
+        app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False, loglevel="WARNING"
+    )
+    worker.spinner = None
+    worker.execute_from_commandline()
+
+
+def configure_logging(level: str) -> None:
+    """structlog as JSON lines on stderr, for our own logs and the libraries' alike."""
+    number = logging.getLevelNamesMapping()[level]
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+        )
+    )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)

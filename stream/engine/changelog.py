@@ -1,0 +1,55 @@
+"""Reading a task's state back from its changelog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream.engine.task import Task
+from stream.errors import StateError
+
+_ROWS = 5_000
+"""Rows taken at a time: keeps the loop free for heartbeats."""
+
+
+async def restore(
+    task: Task, topic: str, options: dict[str, Any], progress: Callable[[int, int], None], *, check_crcs: bool
+) -> None:
+    """Reads all committed rows of the task's changelog partition, in order. Call it only after fencing the previous owner.
+
+    Raises StateError where a changelog that holds anything does not end in a checkpoint.
+    """
+    partition = TopicPartition(topic, task.placement.partition)
+    consumer = AIOKafkaConsumer(
+        **options,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=20,
+        max_partition_fetch_bytes=4 << 20,
+        check_crcs=check_crcs,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([partition])
+        begin = (await consumer.beginning_offsets([partition]))[partition]
+        end = (await consumer.end_offsets([partition]))[partition]
+        # Not seek_to_beginning: it races with the consumer's own reset, and the restore would read nothing.
+        consumer.seek(partition, begin)
+        complete = begin == end
+        while (position := await consumer.position(partition)) < end:
+            progress(position - begin, end - begin)
+            batches = await consumer.getmany(partition, timeout_ms=100, max_records=_ROWS)
+            records = batches.get(partition)
+            if records:
+                complete = task.restore([(record.key, record.value) for record in records])
+        progress(end - begin, end - begin)
+    finally:
+        await consumer.stop()
+    if not complete and (task.restored_rows or task.checkpoint.positions):
+        raise StateError(
+            f"the changelog {topic}[{partition.partition}] does not end in a checkpoint: it was written by something else, or "
+            "cleaned up by time. Its cleanup.policy must be compact alone (`ews topics check`)."
+        )

@@ -1,0 +1,258 @@
+"""The topics as they should be, and as they are: made by `ews topics create`, checked before a worker joins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from stream.engine.configs import Configuration
+from stream.errors import ConfigurationError, EngineError, TopicsError
+from stream.settings import Settings
+from stream.topics import CATALOGUE
+
+log = structlog.get_logger()
+
+STAGES = ("accounts", "customers")
+_TIMEOUT = 20.0
+_DAY_MS = 86_400_000
+_NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A topic as it should be."""
+
+    name: str
+    """Physical name."""
+    logical: str
+    partitions: int
+    config: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A topic as it is."""
+
+    topic_id: str
+    partitions: int
+    replication: int
+    leaderless: int
+    config: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the checks learnt and the engine needs."""
+
+    partitions: int
+    topic_ids: dict[str, str]
+    """By logical name."""
+
+
+def wanted(settings: Settings) -> list[Wanted]:
+    """Every topic of the job: the catalogue's, and a changelog per stage."""
+    retention = str(settings.retention_days * _DAY_MS)
+    common = {
+        "min.insync.replicas": str(settings.min_insync),
+        "max.message.bytes": str(settings.max_record_bytes + 100_000),
+    }
+    result = []
+    for topic in CATALOGUE:
+        if topic.compacted:
+            # Reference topics keep each version as long as events last, so that a replay sees what the live run saw.
+            config = {"cleanup.policy": "compact", "min.compaction.lag.ms": retention}
+        else:
+            config = {"cleanup.policy": "delete", "retention.ms": retention}
+        partitions = 1 if topic.name == "configs" else settings.partitions
+        result.append(Wanted(settings.topic(topic.name), topic.name, partitions, common | config))
+    for stage in STAGES:
+        config = {"cleanup.policy": "compact"}
+        result.append(
+            Wanted(settings.changelog(stage), f"{stage}-changelog", settings.partitions, common | config)
+        )
+    return result
+
+
+class Admin:
+    """Questions and orders to the brokers about topics and the group."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = AdminClient({**settings.librdkafka(), "client.id": f"{settings.app}-admin"})
+
+    def find(self, names: Iterable[str]) -> dict[str, Found | None]:
+        """The named topics as they are; None for one that does not exist."""
+        names = list(names)
+        described = _ask(lambda: self._client.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT))
+        found: dict[str, Found | None] = {}
+        existing = []
+        for name, future in described.items():
+            try:
+                future.result()
+                existing.append(name)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise _unreachable(self._settings, error) from error
+                found[name] = None
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in existing]
+        configs = _ask(lambda: self._client.describe_configs(resources, request_timeout=_TIMEOUT)) if resources else {}
+        texts = {}
+        for resource, future in configs.items():
+            try:
+                texts[resource.name] = {key: entry.value for key, entry in future.result().items()}
+            except KafkaException as error:
+                raise TopicsError(
+                    f"the configuration of {resource.name} cannot be read ({error.args[0].name()}): grant DescribeConfigs"
+                ) from error
+        for name in existing:
+            topic = described[name].result()
+            found[name] = Found(
+                topic_id=str(topic.topic_id),
+                partitions=len(topic.partitions),
+                replication=min((len(p.replicas) for p in topic.partitions), default=0),
+                leaderless=sum(1 for p in topic.partitions if p.leader is None),
+                config=texts[name],
+            )
+        return found
+
+    def ids(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Topic id and partition count by name, of those that exist."""
+        described = _ask(lambda: self._client.describe_topics(TopicCollection(list(names)), request_timeout=_TIMEOUT))
+        result = {}
+        for name, future in described.items():
+            try:
+                topic = future.result()
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    result[name] = ("", 0)
+                continue
+            result[name] = (str(topic.topic_id), len(topic.partitions))
+        return result
+
+    def members(self, group: str) -> list[tuple[str | None, str]]:
+        """Instance id and client id of the group's members."""
+        future = next(iter(self._client.describe_consumer_groups([group], request_timeout=_TIMEOUT).values()))
+        return [(member.group_instance_id, member.client_id) for member in future.result().members]
+
+    def create(self, topics: Iterable[Wanted], replication: int) -> list[str]:
+        """Creates topics; returns their names. Raises TopicsError that names the first that failed."""
+        new = [
+            NewTopic(topic.name, topic.partitions, replication, config=topic.config) for topic in topics
+        ]
+        for name, future in self._client.create_topics(new, request_timeout=_TIMEOUT).items() if new else ():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise TopicsError(f"{name} cannot be created: {error.args[0].str()}") from error
+        return [topic.topic for topic in new]
+
+
+def problems(settings: Settings, found: dict[str, Found | None]) -> list[str]:
+    """All that is wrong with the topics, one line each, each with what to do."""
+    lines = []
+    topics = wanted(settings)
+    if missing := [topic.name for topic in topics if found[topic.name] is None]:
+        lines.append(f"missing: {', '.join(missing)}. Create them: ews topics create")
+    counts: dict[int, list[str]] = {}
+    for topic in topics:
+        is_ = found[topic.name]
+        if is_ is None:
+            continue
+        if topic.logical != "configs":
+            counts.setdefault(is_.partitions, []).append(topic.name)
+        if is_.topic_id == _NO_ID:
+            lines.append(f"{topic.name}: the broker gives topics no ids: Kafka 3.1 or later is needed")
+        if is_.replication < settings.replication:
+            lines.append(
+                f"{topic.name}: replication factor {is_.replication}, EWS_REPLICATION wants {settings.replication}: reassign "
+                "it, or lower EWS_REPLICATION on a cluster that is not for production"
+            )
+        lines += [f"{topic.name}: {line}" for line in _config_problems(topic, is_.config)]
+    if len(counts) > 1:
+        told = "; ".join(f"{count}: {', '.join(sorted(names)[:4])}" for count, names in sorted(counts.items()))
+        lines.append(
+            f"partition counts differ ({told}): all topics of the job need one count, or an account's events and state "
+            "would lie with different workers"
+        )
+    return lines
+
+
+def _config_problems(topic: Wanted, config: dict[str, str]) -> Iterable[str]:
+    policy = config.get("cleanup.policy", "")
+    want = topic.config["cleanup.policy"]
+    if sorted(policy.split(",")) != [want]:
+        yield f"cleanup.policy is {policy}, must be {want} alone, or records are lost"
+    for key, unlimited in (
+        ("retention.ms", True),
+        ("min.compaction.lag.ms", False),
+        ("min.insync.replicas", False),
+        ("max.message.bytes", False),
+    ):
+        if key not in topic.config or (topic.logical.endswith("changelog") and key == "retention.ms"):
+            continue
+        has = int(config.get(key, "0"))
+        if has < int(topic.config[key]) and not (unlimited and has == -1):
+            yield f"{key} is {has}, must be at least {topic.config[key]}: kafka-configs --alter --add-config {key}={topic.config[key]}"
+
+
+def check(settings: Settings) -> Facts:
+    """Checks all topics before a worker joins. Raises TopicsError with every problem and what to run."""
+    topics = wanted(settings)
+    if settings.embedded_broker:
+        return _embedded_facts(settings, topics)
+    found = Admin(settings).find([topic.name for topic in topics])
+    if lines := problems(settings, found):
+        raise TopicsError("the topics are not as they must be:\n  " + "\n  ".join(lines))
+    existing = {topic.logical: found[topic.name] for topic in topics}
+    partitions = next(is_.partitions for name, is_ in existing.items() if is_ is not None and name != "configs")
+    return Facts(partitions, {name: is_.topic_id for name, is_ in existing.items() if is_ is not None})
+
+
+def _embedded_facts(settings: Settings, topics: list[Wanted]) -> Facts:
+    """The embedded broker makes a topic when its metadata is asked for, and knows neither ids nor configuration."""
+    client = AdminClient(settings.librdkafka())
+    counts = {len(client.list_topics(topic.name, timeout=_TIMEOUT).topics[topic.name].partitions) for topic in topics}
+    if len(counts) != 1:
+        raise TopicsError("the embedded broker's topics differ in their partition counts: start it anew")
+    return Facts(counts.pop(), {})
+
+
+def publish_configuration(settings: Settings, config: Configuration) -> None:
+    """Writes the configuration behind its hash, before anything is decided under it."""
+    producer = Producer({**settings.librdkafka(), "enable.idempotence": not settings.embedded_broker, "acks": "all"})
+    failures: list[Any] = []
+    producer.produce(
+        settings.topic("configs"),
+        key=config.hash.encode(),
+        value=config.encode(),
+        on_delivery=lambda error, _: failures.append(error) if error else None,
+    )
+    left = producer.flush(_TIMEOUT)
+    if left or failures:
+        raise EngineError(f"the configuration could not be written to {settings.topic('configs')}: {failures or 'no answer'}")
+
+
+def _ask(question: Callable[[], _T], tries: int = 3) -> _T:
+    for attempt in range(tries):
+        try:
+            return question()
+        except KafkaException:
+            if attempt == tries - 1:
+                raise
+            time.sleep(0.5)
+    raise AssertionError
+
+
+def _unreachable(settings: Settings, error: KafkaException) -> ConfigurationError:
+    return ConfigurationError(
+        f"Kafka at EWS_BOOTSTRAP={settings.bootstrap} does not answer ({error.args[0].name()}): is it up, and are "
+        "EWS_SECURITY_PROTOCOL and the credentials right?"
+    )

@@ -1,0 +1,173 @@
+"""A task's life in a worker: fence, restore, run, commit, close."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any
+
+import structlog
+
+from stream import metrics
+from stream.engine import changelog, failstop
+from stream.engine.pacing import Pacer, Timed
+from stream.engine.task import Chunk, Task
+from stream.engine.transaction import Writer
+from stream.errors import CheckpointError
+
+log = structlog.get_logger()
+
+ROOM = 100_000
+"""Records a task may have applied and not yet committed; beyond it the stage waits for the broker."""
+
+
+class State(Enum):
+    """Where a task is in its life."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Runner:
+    """One task with its transactional producer."""
+
+    def __init__(
+        self, task: Task, writer: Writer, pacer: Pacer, *, changelog_topic: str, options: dict[str, Any], check_crcs: bool
+    ) -> None:
+        self.task = task
+        self.state = State.OPENING
+        self.restore_done, self.restore_total = 0, 0
+        self._writer = writer
+        self._pacer = pacer
+        self._changelog_topic = changelog_topic
+        self._options = options
+        self._check_crcs = check_crcs
+        self._writing = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._loop: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """`stage[partition]`, for logs."""
+        return f"{self.task.stage.name}[{self.task.placement.partition}]"
+
+    def start(
+        self, begin: Callable[[Runner], Awaitable[None]], opened: Callable[[Runner], None]
+    ) -> None:
+        """Opens in the background: fences, restores, lets `begin` set the positions, and tells `opened`."""
+
+        async def opening() -> None:
+            started = time.monotonic()
+            await self._writer.start()
+            await changelog.restore(
+                self.task, self._changelog_topic, self._options, self._progress, check_crcs=self._check_crcs
+            )
+            await begin(self)
+            self.state = State.OPEN
+            opened(self)
+            self._loop = asyncio.create_task(failstop.guarded(f"commit {self.name}", self._commit_loop))
+            log.info(
+                "task open",
+                task=self.name,
+                rows=self.task.restored_rows,
+                seconds=round(time.monotonic() - started, 3),
+            )
+
+        self._opening = asyncio.create_task(failstop.guarded(f"open {self.name}", opening))
+
+    def _progress(self, done: int, total: int) -> None:
+        self.restore_done, self.restore_total = done, total
+        metrics.RESTORE_PROGRESS.labels(self.task.stage.name, str(self.task.placement.partition)).set(
+            1.0 if not total else done / total
+        )
+
+    async def room(self) -> None:
+        """Waits while the broker is slower than the input: what is applied and not committed stays bounded."""
+        await self._room.wait()
+
+    def apply(self, chunk: Chunk) -> None:
+        """Applies a chunk, synchronously."""
+        self.task.apply(chunk)
+        if self.task.events > ROOM:
+            self._room.clear()
+
+    async def commit(self) -> None:
+        """Writes all that has been applied up to now."""
+        async with self._writing:
+            commit = self.task.take() if self.state is State.OPEN else None
+            if commit is None:
+                return
+            started = time.perf_counter()
+            timed = Timed(self._writer.write(commit))
+            await timed
+            self._pacer.record(self.task.key, timed.cpu)
+            self._room.set()
+            metrics.observe_commit(self.task.stage.name, time.perf_counter() - started, commit)
+
+    async def _commit_loop(self) -> None:
+        while self.state is State.OPEN:
+            await asyncio.sleep(self._pacer.interval())
+            await self.commit()
+
+    async def close(self) -> None:
+        """Leaves the task: no further commit, connections closed. What was not committed is applied again by the next owner."""
+        self.state = State.CLOSED
+        self._pacer.forget(self.task.key)
+        if self._opening is not None:
+            self._opening.cancel()
+        async with self._writing:  # a transaction under way ends first
+            if self._loop is not None:
+                self._loop.cancel()
+            await self._writer.stop()
+        metrics.forget_task(self.task.stage.name, self.task.placement.partition)
+
+
+def verify(
+    task: Task,
+    topic_ids: dict[str, str],
+    partitions: int,
+    bounds: dict[str, tuple[int, int]],
+) -> None:
+    """Checks a restored checkpoint against the topics as they are. `bounds` are the begin and end offsets by logical topic.
+
+    Raises CheckpointError that names the topic and the way out.
+    """
+    state = task.checkpoint
+    where = f"{task.stage.name}[{task.placement.partition}]"
+    if not state.positions:
+        return
+    if state.partitions != partitions:
+        raise CheckpointError(
+            f"{where}: the state was made with {state.partitions} partitions, the topics have {partitions}. Keys lie elsewhere "
+            "now: replay the inputs into a new app name (EWS_APP), or set the partition count back."
+        )
+    if state.partitioner != task.placement.partitioner:
+        raise CheckpointError(
+            f"{where}: the state was made with partitioner {state.partitioner}, EWS_PARTITIONER says "
+            f"{task.placement.partitioner}: set it back, or start under a new app name (EWS_APP)."
+        )
+    for topic, position in state.positions.items():
+        if topic not in bounds:
+            continue
+        was, now = state.topic_ids.get(topic, ""), topic_ids.get(topic, "")
+        if was and now and was != now:
+            raise CheckpointError(
+                f"{where}: topic {topic} is not the one the checkpoint was made on (it was deleted and created again): its "
+                "offsets mean nothing. Start under a new app name (EWS_APP), or restore the topic."
+            )
+        begin, end = bounds[topic]
+        if not begin <= position <= end:
+            raise CheckpointError(
+                f"{where}: the checkpoint of {topic} stands at {position}, the topic holds [{begin}, {end}]. "
+                + (
+                    "Records expired before they were read; raise the topic's retention. "
+                    if position < begin
+                    else "The topic has lost records. "
+                )
+                + "To go on from here knowingly, start under a new app name (EWS_APP)."
+            )

@@ -1,0 +1,399 @@
+"""The source: one consumer for all inputs of all stages. It polls, orders by rank, and hands chunks to the stages.
+
+What it promises the tasks: each chunk continues where the one before it ended; a chunk is handed over only when its task's
+lower ranks had been read to the ends they had after the chunk was fetched; after a rebalance no chunk of the time before it is
+applied. All of it is bounded: at most one chunk of an input waits, and the channel to a stage holds a few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from stream import metrics
+from stream.engine import failstop
+from stream.engine.pacing import Pacer
+from stream.engine.runner import Runner, State, verify
+from stream.engine.step import Placement, Record, Stage
+from stream.engine.task import Chunk, Context, Task
+from stream.engine.transaction import Writer
+from stream.errors import CheckpointError, EngineError
+from stream.settings import Settings
+
+log = structlog.get_logger()
+
+TaskKey = tuple[str, int]
+
+_POLL_MS = 20
+_ENDS_TIMEOUT = 5.0
+_OFFSETS_EVERY = 5.0
+
+
+class Delivery(NamedTuple):
+    """A chunk on its way to its task; `epoch` tells before which rebalance it was fetched."""
+
+    task: TaskKey
+    epoch: int
+    chunk: Chunk
+
+
+class _Waiting:
+    """A chunk that may not be applied before the lower ranks of its task reach `targets`."""
+
+    __slots__ = ("chunk", "targets")
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.targets: dict[str, int] | None = None
+
+
+class Source(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Owns the consumer, the tasks that the group gave to this worker, and the order in which they are fed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stages: Iterable[Stage],
+        partitions: int,
+        topic_ids: dict[str, str],
+        config_hash: str,
+        deliver: Callable[[Delivery], Awaitable[None]],
+    ) -> None:
+        self.settings = settings
+        self.stages = {stage.name: stage for stage in stages}
+        self.partitions = partitions
+        self.topic_ids = topic_ids
+        self.runners: dict[TaskKey, Runner] = {}
+        self.epoch = 0
+        self.rebalances = 0
+        self.client_id = f"{settings.app}-{uuid.uuid4().hex[:12]}"
+        self.pacer = Pacer(settings.commit_interval_ms / 1000)
+        topics = sorted({topic for stage in self.stages.values() for topic in stage.inputs})
+        self._physical = {topic: settings.topic(topic) for topic in topics} | {
+            topic: settings.topic(topic)
+            for topic in ("signals", "nudges", "escalations", "decisions", "dead-letters", "account-facts", "account-orders", "journal")
+        }  # fmt: skip
+        self._logical = {physical: logical for logical, physical in self._physical.items()}
+        self._readers = {topic: [s for s in self.stages.values() if topic in s.inputs] for topic in topics}
+        self._context = Context(
+            config_hash, settings.dead_letter_limit, settings.max_record_bytes, self._physical
+        )
+        self._deliver = deliver
+        self._waiting: dict[TaskKey, dict[str, deque[_Waiting]]] = {}
+        self._read: dict[TopicPartition, int] = {}
+        self._assigned: set[TopicPartition] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        check_crcs = not settings.embedded_broker
+        self._restore_options = settings.aiokafka()
+        self._check_crcs = check_crcs
+        shared = {**settings.aiokafka(), "isolation_level": "read_committed", "enable_auto_commit": False}
+        self.consumer = AIOKafkaConsumer(
+            **shared,
+            client_id=self.client_id,
+            group_id=settings.app,
+            group_instance_id=settings.instance_id,
+            auto_offset_reset="none",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=min(3_000, settings.session_timeout_ms // 10),
+            max_poll_interval_ms=max(300_000, settings.session_timeout_ms),
+            fetch_max_wait_ms=_POLL_MS,
+            max_partition_fetch_bytes=2 << 20,
+            check_crcs=check_crcs,
+        )
+        # End offsets are asked on connections of their own: on the consumer's they would wait behind its long polls.
+        self._ends = AIOKafkaConsumer(**shared, client_id=self.client_id + "-ends", check_crcs=check_crcs)
+
+    # -- life -----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Joins the group."""
+        await self._ends.start()
+        self.consumer.subscribe(
+            [self._physical[topic] for topic in self._readers],
+            listener=self,
+        )
+        await self.consumer.start()
+
+    async def stop(self) -> None:
+        """Commits what has been applied, closes the tasks and leaves the group."""
+        self.epoch += 1
+        await self._commit_all()
+        await asyncio.gather(*[runner.close() for runner in self.runners.values()])
+        self.runners.clear()
+        await self.consumer.stop()
+        await self._ends.stop()
+
+    async def poll(self, stopping: Callable[[], bool]) -> None:
+        """Polls until told to stop."""
+        last_offsets = asyncio.get_running_loop().time()
+        while not stopping():
+            for partition, records in (await self._getmany()).items():
+                await self._take(partition, records)
+            await self._release()
+            now = asyncio.get_running_loop().time()
+            if now - last_offsets >= _OFFSETS_EVERY:
+                last_offsets = now
+                await self._report_offsets()
+
+    async def apply(self, delivery: Delivery) -> None:
+        """Applies a delivered chunk to its task; one from before a rebalance is dropped, its records are read again."""
+        if (runner := self.runners.get(delivery.task)) is not None:
+            await runner.room()
+        # From here on nothing waits: a rebalance cannot come between the check and the apply.
+        runner = self.runners.get(delivery.task)
+        if runner is None or delivery.epoch != self.epoch or runner.state is not State.OPEN:
+            return
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        runner.apply(delivery.chunk)
+        metrics.APPLY_SECONDS.labels(delivery.task[0]).observe(loop.time() - started)
+
+    # -- rebalances -----------------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Stops handing out, and commits; the tasks live on, for the next assignment mostly returns them."""
+
+        async def revoke() -> None:
+            self.epoch += 1
+            self._assigned = set()
+            self._waiting.clear()
+            await self._commit_all()
+
+        await failstop.guarded("revocation", revoke)
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Keeps the tasks that came back, closes those that did not, opens new ones in the background. Short by design:
+        no heartbeat is sent while it runs."""
+
+        async def assign() -> None:
+            self.epoch += 1
+            self.rebalances += 1
+            metrics.REBALANCES.inc()
+            wanted = self._tasks_of(assigned)
+            for key in [key for key in self.runners if key not in wanted]:
+                self._close(self.runners.pop(key))
+            self._assigned = set(assigned)
+            self._read = {}
+            self._waiting = {}
+            for partition in assigned:
+                # A position must stand before the first fetch, or the consumer asks the group for one.
+                self.consumer.seek(partition, 0)
+                self.consumer.pause(partition)
+            for key in sorted(wanted):
+                if key in self.runners:
+                    self._resume_ready(self.runners[key])
+                else:
+                    self.runners[key] = self._open(key)
+            log.info("assigned", tasks=[f"{stage}[{p}]" for stage, p in sorted(wanted)])
+
+        await failstop.guarded("assignment", assign)
+
+    def _tasks_of(self, assigned: Iterable[TopicPartition]) -> set[TaskKey]:
+        have = {(self._logical[partition.topic], partition.partition) for partition in assigned}
+        wanted: set[TaskKey] = set()
+        for stage in self.stages.values():
+            for number in {partition for topic, partition in have if topic in stage.inputs}:
+                missing = [topic for topic in stage.inputs if (topic, number) not in have]
+                if missing:
+                    raise EngineError(
+                        f"partition {number} of {missing} went to another worker than the rest of stage {stage.name}: all "
+                        "workers of a group must run the same version and settings"
+                    )
+                wanted.add((stage.name, number))
+        return wanted
+
+    def _open(self, key: TaskKey) -> Runner:
+        stage = self.stages[key[0]]
+        placement = Placement(key[1], self.partitions, self.settings.partitioner)
+        changelog_topic = self.settings.changelog(stage.name)
+        writer = Writer(
+            self.settings.aiokafka(),
+            transactional_id=f"{self.settings.topic_prefix}{self.settings.app}-{stage.name}-{placement.partition}",
+            timeout_ms=self.settings.transaction_timeout_ms,
+            max_record_bytes=self.settings.max_record_bytes,
+            partition=placement.partition,
+            partitions=self.partitions,
+            partitioner=self.settings.partitioner,
+            changelog=changelog_topic,
+            physical=self._physical,
+        )
+        runner = Runner(
+            Task(stage, placement, self._context),
+            writer,
+            self.pacer,
+            changelog_topic=changelog_topic,
+            options=self._restore_options,
+            check_crcs=self._check_crcs,
+        )
+        runner.start(self._begin, self._resume_ready)
+        return runner
+
+    def _close(self, runner: Runner) -> None:
+        closing = asyncio.create_task(failstop.guarded(f"close {runner.name}", runner.close))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _begin(self, runner: Runner) -> None:
+        """Checks a restored task against the topics as they are, and gives it its positions."""
+        task = runner.task
+        inputs = {topic: self._tp(topic, task.placement.partition) for topic in task.stage.inputs}
+        begins = await self._ends.beginning_offsets(list(inputs.values()))
+        ends = await self._ends.end_offsets(list(inputs.values()))
+        bounds = {topic: (begins[tp], ends[tp]) for topic, tp in inputs.items()}
+        verify(task, self.topic_ids, self.partitions, bounds)
+        task.begin(
+            {topic: begin for topic, (begin, _) in bounds.items()},
+            {topic: self.topic_ids.get(topic, "") for topic in inputs},
+        )
+
+    def _resume_ready(self, runner: Runner) -> None:
+        """Seeks and resumes those inputs of the task whose every reader is open (ticks have two)."""
+        number = runner.task.placement.partition
+        if runner.state is not State.OPEN:
+            return
+        for topic in runner.task.stage.inputs:
+            partition = self._tp(topic, number)
+            readers = [self.runners.get((stage.name, number)) for stage in self._readers[topic]]
+            if partition not in self._assigned or any(r is None or r.state is not State.OPEN for r in readers):
+                continue
+            position = min(r.task.position(topic) for r in readers if r is not None)
+            self._read[partition] = position
+            self.consumer.seek(partition, position)
+            self.consumer.resume(partition)
+
+    async def _commit_all(self) -> None:
+        await asyncio.gather(*[runner.commit() for runner in self.runners.values()])
+
+    # -- feeding --------------------------------------------------------------------------------------------------------
+
+    async def _getmany(self) -> dict[TopicPartition, list[Record]]:
+        try:
+            batches: dict[TopicPartition, list[Record]] = await self.consumer.getmany(
+                timeout_ms=_POLL_MS, max_records=self.settings.chunk_records
+            )
+        except NoOffsetForPartitionError:
+            return {}  # an assignment is just being taken: every partition gets its position there
+        except OffsetOutOfRangeError as error:
+            if not any(partition in self._read for partition in error.args[0]):
+                return {}  # paused partitions stand at 0 until their task is restored
+            names = ", ".join(f"{p.topic}[{p.partition}]" for p in error.args[0])
+            raise CheckpointError(
+                f"{names}: the position is outside what the topic holds: records expired before they were read, or the topic "
+                "was made anew. Nothing was skipped. Raise the retention, or start under a new app name (EWS_APP)."
+            ) from error
+        return batches
+
+    async def _take(self, partition: TopicPartition, records: list[Record]) -> None:
+        """Turns fetched records into a chunk for each stage that reads the topic, waiting for its ranks."""
+        start = self._read.get(partition)
+        if start is None or partition not in self._assigned:
+            return
+        to = await self.consumer.position(partition)
+        self._read[partition] = to
+        topic = self._logical[partition.topic]
+        for stage in self._readers[topic]:
+            key = (stage.name, partition.partition)
+            position = self.runners[key].task.position(topic) if len(self._readers[topic]) > 1 else start
+            if to <= position and len(self._readers[topic]) > 1:
+                continue  # this reader of a shared topic is further on than the other
+            begin = max(start, position)
+            mine = records if begin == start else [record for record in records if record.offset >= begin]
+            queue = self._waiting.setdefault(key, {}).setdefault(topic, deque())
+            queue.append(_Waiting(Chunk(topic, begin, to, mine)))
+
+    async def _release(self) -> None:
+        """Hands over every waiting chunk whose lower ranks have reached the ends they had after it was fetched."""
+        await self._aim()
+        epoch = self.epoch
+        for key, queues in list(self._waiting.items()):
+            stage = self.stages[key[0]]
+            for topic in sorted(queues, key=stage.rank):
+                queue = queues[topic]
+                while queue and await self._reached(key, queue[0]):
+                    waiting = queue.popleft()
+                    await self._deliver(Delivery(key, epoch, waiting.chunk))
+                    if epoch != self.epoch:
+                        return  # a rebalance came in between: what waited was dropped and will be read again
+                partition = self._tp(topic, key[1])
+                if partition in self._assigned and partition in self._read:
+                    (self.consumer.pause if queue else self.consumer.resume)(partition)
+
+    async def _aim(self) -> None:
+        """Sets the targets of new chunks: the ends of all lower ranks of their task, in one question to the brokers."""
+        fresh: list[tuple[TaskKey, _Waiting, list[str]]] = []
+        for key, queues in self._waiting.items():
+            stage = self.stages[key[0]]
+            for topic, queue in queues.items():
+                lower = [other for other in stage.inputs if stage.rank(other) < stage.rank(topic)]
+                for waiting in queue:
+                    if waiting.targets is not None:
+                        continue
+                    if lower:
+                        fresh.append((key, waiting, lower))
+                    else:
+                        waiting.targets = {}
+        if not fresh:
+            return
+        ends = await self.ends({self._tp(topic, key[1]) for key, _, lower in fresh for topic in lower})
+        if ends is None:
+            return
+        for key, waiting, lower in fresh:
+            waiting.targets = {topic: ends[self._tp(topic, key[1])] for topic in lower}
+
+    async def ends(self, partitions: set[TopicPartition]) -> dict[TopicPartition, int] | None:
+        """The ends of partitions as they are now; None when the brokers do not say (nothing may be assumed then)."""
+        try:
+            ends: dict[TopicPartition, int] = await asyncio.wait_for(
+                self._ends.end_offsets(list(partitions)), timeout=_ENDS_TIMEOUT
+            )
+        except (KafkaError, TimeoutError) as error:
+            log.warning("end offsets unknown, events wait", error=type(error).__name__)
+            return None
+        return ends
+
+    async def _reached(self, key: TaskKey, waiting: _Waiting) -> bool:
+        if waiting.targets is None:
+            return False
+        for topic, target in waiting.targets.items():
+            if await self.handed_over(key, topic) < target:
+                return False
+        return True
+
+    async def handed_over(self, key: TaskKey, topic: str) -> int:
+        """The offset up to which a topic's chunks have been handed to the task (transaction markers count as read)."""
+        queue = self._waiting.get(key, {}).get(topic)
+        if queue:
+            return queue[0].chunk.from_
+        partition = self._tp(topic, key[1])
+        if partition not in self._read or partition not in self._assigned:
+            return -1
+        position: int = await self.consumer.position(partition)
+        return position
+
+    def _tp(self, topic: str, partition: int) -> TopicPartition:
+        return TopicPartition(self._physical[topic], partition)
+
+    async def _report_offsets(self) -> None:
+        """Tells the group how far we are. Only monitoring reads it: the truth is in the checkpoint."""
+        offsets: dict[TopicPartition, int] = {}
+        for runner in self.runners.values():
+            if runner.state is State.OPEN:
+                for topic, position in runner.task.checkpoint.positions.items():
+                    partition = self._tp(topic, runner.task.placement.partition)
+                    offsets[partition] = min(position, offsets.get(partition, position))
+        offsets = {partition: offset for partition, offset in offsets.items() if partition in self._assigned}
+        if not offsets:
+            return
+        try:
+            await asyncio.wait_for(self.consumer.commit(offsets), timeout=_ENDS_TIMEOUT)
+        except (KafkaError, TimeoutError) as error:
+            log.debug("group offsets not written", error=type(error).__name__)

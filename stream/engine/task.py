@@ -1,0 +1,148 @@
+"""A task: partition p of a stage, its table, its position and what it has not written yet. It knows no transport."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stream.engine import checkpoint as checkpoints
+from stream.engine import deadletters, journal
+from stream.engine.checkpoint import Checkpoint
+from stream.engine.step import Output, Placement, Record, Stage
+from stream.errors import GapError
+
+
+class Chunk(NamedTuple):
+    """A run of records of one input: all that lie in [from_, to)."""
+
+    topic: str
+    from_: int
+    to: int
+    records: Sequence[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """All that one transaction writes, as bytes that nothing changes any more."""
+
+    rows: list[tuple[bytes, bytes | None]]
+    """Changelog rows; the checkpoint is the last."""
+    outputs: list[Output]
+    """Outputs and dead letters."""
+    journal: bytes
+    events: int
+
+
+class Context(NamedTuple):
+    """What a task needs to know of the job it belongs to."""
+
+    config_hash: str
+    dead_letter_limit: float
+    max_record_bytes: int
+    physical: dict[str, str]
+    """Topic names as Kafka has them, by logical name."""
+
+
+class Task:
+    """The state of one partition of a stage. Apply chunks, then take a Commit; the caller writes it, whole or not at all."""
+
+    def __init__(self, stage: Stage, placement: Placement, context: Context) -> None:
+        self.stage = stage
+        self.placement = placement
+        self.context = context
+        self.step = stage.create(placement)
+        self.checkpoint = Checkpoint({}, {}, placement.partitions, placement.partitioner)
+        self.restored_rows = 0
+        self.events = 0
+        """Records applied since the last commit was taken."""
+        self.refused: dict[str, int] = {}
+        """Dead letters by reason, over the life of this object."""
+        self._applied: list[tuple[str, int, int]] = []
+        self._dead: list[Output] = []
+        self._window = deadletters.Window(context.dead_letter_limit)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Stage name and partition."""
+        return self.stage.name, self.placement.partition
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> bool:
+        """Takes changelog rows back, in order; returns whether the last one was a checkpoint."""
+        batch: list[tuple[bytes, bytes | None]] = []
+        last = False
+        for key, value in rows:
+            last = key == checkpoints.KEY and value is not None
+            if last and value is not None:
+                self.checkpoint = checkpoints.decode(value)
+            else:
+                batch.append((key, value))
+        self.step.restore(batch)
+        self.restored_rows += len(batch)
+        self._window = deadletters.Window(
+            self.context.dead_letter_limit, self.checkpoint.seen, self.checkpoint.bad
+        )
+        return last
+
+    def begin(self, positions: dict[str, int], topic_ids: dict[str, str]) -> None:
+        """Sets the position of inputs that the checkpoint does not know, and the ids of the topics as they are now."""
+        for topic, offset in positions.items():
+            self.checkpoint.positions.setdefault(topic, offset)
+        self.checkpoint.topic_ids = dict(topic_ids)
+
+    def position(self, topic: str) -> int:
+        """The next offset of `topic` to apply."""
+        return self.checkpoint.positions[topic]
+
+    def apply(self, chunk: Chunk) -> None:
+        """Applies a chunk. Raises GapError unless it continues exactly where the task stands."""
+        position = self.checkpoint.positions[chunk.topic]
+        if chunk.from_ != position:
+            raise GapError(
+                f"{chunk.topic}[{self.placement.partition}]: the chunk starts at {chunk.from_}, the task stands at {position}"
+            )
+        records = chunk.records
+        refused = self.step.apply(chunk.topic, records) if records else []
+        for bad in refused:
+            self._dead.append(
+                deadletters.wrap(
+                    self.context.physical[chunk.topic],
+                    self.placement.partition,
+                    records[bad.index],
+                    bad,
+                    self.context.max_record_bytes,
+                )
+            )
+            self.refused[bad.reason.value] = self.refused.get(bad.reason.value, 0) + 1
+        self._window.count(len(records), len(refused))
+        if records:
+            feeds = self.checkpoint.feeds
+            feeds[chunk.topic] = max(feeds.get(chunk.topic, 0), records[-1].timestamp)
+        self.checkpoint.positions[chunk.topic] = chunk.to
+        self._applied.append((chunk.topic, chunk.from_, chunk.to))
+        self.events += len(records)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self._applied)
+
+    def take(self) -> Commit | None:
+        """Takes all that was changed and said since the last take, in one synchronous block; None when nothing was applied."""
+        if not self._applied:
+            return None
+        drained = self.step.drain()
+        state = self.checkpoint
+        state.seen, state.bad = self._window.seen, self._window.bad
+        state.transactions += 1
+        entry = journal.Entry(
+            self.stage.name, self.placement.partition, self._applied, self.context.config_hash
+        )
+        commit = Commit(
+            rows=[*drained.rows, (checkpoints.KEY, checkpoints.encode(state))],
+            outputs=[*drained.outputs, *self._dead],
+            journal=journal.encode(entry),
+            events=self.events,
+        )
+        self._applied, self._dead, self.events = [], [], 0
+        return commit

@@ -1,0 +1,55 @@
+"""The catalogue of metrics: prefix `ews_`, base units, every label value from a closed set, no customer in any label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from stream import __version__
+
+if TYPE_CHECKING:
+    from stream.engine.task import Commit
+
+EVENTS = Counter("ews_events", "Input records applied and committed.", ["stage"])
+OUTPUTS = Counter("ews_outputs", "Records written, by topic.", ["topic"])
+DEAD_LETTERS = Counter("ews_dead_letters", "Records that could not be used, by reason.", ["reason"])
+ROWS = Counter("ews_changelog_rows", "Changelog rows written.", ["stage"])
+COMMIT_SECONDS = Histogram(
+    "ews_commit_seconds",
+    "Time of one transaction.",
+    ["stage"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+APPLY_SECONDS = Histogram(
+    "ews_apply_seconds",
+    "Time the loop was busy with one chunk.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
+)
+REBALANCES = Counter("ews_rebalances", "Assignments received from the group.")
+RESTORE_PROGRESS = Gauge("ews_restore_progress_ratio", "Share of the changelog read back.", ["stage", "partition"])
+POSITION_LAG = Gauge("ews_lag_records", "Records between a task's position and the end of its input.", ["topic", "partition"])
+TASKS = Gauge("ews_tasks", "Tasks this worker owns, by state.", ["state"])
+CLOCK = Gauge("ews_clock_timestamp_seconds", "The task's event-time clock.", ["stage", "partition"])
+TICKS = Counter("ews_ticks", "Ticks written.", ["stage"])
+STEP = Gauge("ews_step_count", "What the pure steps have counted since their tasks opened.", ["stage", "what"])
+BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])
+BUILD.labels(__version__).set(1)
+
+
+def observe_commit(stage: str, seconds: float, commit: Commit) -> None:
+    """Counts one committed transaction."""
+    COMMIT_SECONDS.labels(stage).observe(seconds)
+    EVENTS.labels(stage).inc(commit.events)
+    ROWS.labels(stage).inc(len(commit.rows))
+    for output in commit.outputs:
+        OUTPUTS.labels(output.topic).inc()
+        if output.topic == "dead-letters":
+            DEAD_LETTERS.labels(dict(output.headers)["ews-reason"].decode()).inc()
+
+
+def forget_task(stage: str, partition: int) -> None:
+    """Drops the series of a task that has left this worker."""
+    for gauge in (RESTORE_PROGRESS, CLOCK):
+        gauge.remove_by_labels({"stage": stage, "partition": str(partition)})

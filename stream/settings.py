@@ -1,0 +1,190 @@
+"""The settings of the process: `EWS_*` variables, each with its default, unit and bounds. Secrets come from files or the environment."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from aiokafka.helpers import create_ssl_context
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stream.engine.partitioner import Partitioner
+from stream.errors import ConfigurationError
+
+ENV_PREFIX = "EWS_"
+
+
+class Settings(BaseSettings):
+    """Everything the process can be told. Detectors and policy have files of their own."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    app: str = Field("ews", pattern=r"^[a-zA-Z0-9._-]{1,80}$")
+    """Name of this job: consumer group, and first part of transactional ids and changelog topics."""
+    topic_prefix: str = Field("", pattern=r"^[a-zA-Z0-9._-]{0,80}$")
+    """Put before every topic name: `bank.` makes `bank.payments`."""
+    instance_id: str | None = Field(None, pattern=r"^[a-zA-Z0-9._-]{1,120}$")
+    """Stable name of this worker (static membership); unique in the group. A pod's own name fits."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    """Kafka's `host:port`, comma separated."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    sasl_password_file: Path | None = None
+    """A file that holds the password alone; wins over `sasl_password`."""
+    ssl_ca_file: Path | None = None
+    ssl_cert_file: Path | None = None
+    """The client's certificate (mTLS)."""
+    ssl_key_file: Path | None = None
+    ssl_key_password: SecretStr | None = None
+    ssl_key_password_file: Path | None = None
+
+    partitioner: Partitioner = "murmur2"
+    """How the bank's producers place keys: `murmur2` (Java, Kafka's default) or `crc32` (librdkafka's default)."""
+    partitions: int = Field(12, ge=1, le=1024)
+    """Partitions that `ews topics create` gives each topic. All topics have the same count."""
+    replication: int = Field(3, ge=1, le=7)
+    min_insync: int = Field(2, ge=1, le=7)
+    retention_days: int = Field(30, ge=1, le=3650)
+    """How long inputs, outputs and journal are kept: the reach of `ews replay --journal`."""
+
+    commit_interval_ms: int = Field(100, ge=10, le=10_000)
+    """Time between a task's transactions; it stretches so that commits take about 10 % of the CPU."""
+    transaction_timeout_ms: int = Field(10_000, ge=1_000, le=60_000)
+    """How long a stopped worker can hold read_committed readers back."""
+    session_timeout_ms: int = Field(45_000, ge=6_000, le=1_800_000)
+    chunk_records: int = Field(2_000, ge=1, le=20_000)
+    """Records applied at a time: an upper bound on how long the loop is busy."""
+    clock: Literal["ticks", "events"] = "ticks"
+    """`ticks`: time passes for idle tasks too. `events`: only events move time (history)."""
+    tick_seconds: float = Field(5.0, ge=0.1, le=3600)
+    dead_letter_limit: float = Field(0.10, gt=0, le=1)
+    """Share of bad records among the last 10,000 of a task at which the worker stops; never below 1,000 records."""
+    max_record_bytes: int = Field(1_000_000, ge=10_000, le=100_000_000)
+    """Largest record that the topics take (`max.message.bytes`); a larger dead letter is replaced by its SHA-256."""
+
+    contact_from: datetime | None = None
+    """Signals of an earlier event time make no nudge and no escalation: keeps a first load of history silent."""
+    detectors_file: Path | None = None
+    """TOML with the detectors' settings; the packaged defaults where not given."""
+    policy_file: Path | None = None
+    """TOML with the contact policy; the packaged default where not given."""
+
+    embedded_broker: bool = False
+    """The broker is the embedded one of `ews demo`: it has no topic configuration to check and no checksums."""
+    web_host: str = "127.0.0.1"
+    """Address of `/metrics`. Loopback unless told otherwise."""
+    web_port: int = Field(6066, ge=0, le=65_535)
+    """0 switches the web server off."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("contact_from")
+    @classmethod
+    def _offset_required(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("must carry an offset, such as 2026-01-31T00:00:00+00:00")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.password()):
+            raise ValueError(
+                "SASL needs EWS_SASL_USERNAME and EWS_SASL_PASSWORD_FILE (or EWS_SASL_PASSWORD)"
+            )
+        if (self.ssl_cert_file is None) != (self.ssl_key_file is None):
+            raise ValueError("mTLS needs both EWS_SSL_CERT_FILE and EWS_SSL_KEY_FILE")
+        return self
+
+    def password(self) -> str | None:
+        """The SASL password, from its file where one is named."""
+        return _secret(self.sasl_password, self.sasl_password_file)
+
+    def topic(self, name: str) -> str:
+        """The physical name of a topic of the catalogue."""
+        return self.topic_prefix + name
+
+    def changelog(self, stage: str) -> str:
+        """The physical name of a stage's changelog."""
+        return f"{self.topic_prefix}{self.app}-{stage}-changelog"
+
+    def aiokafka(self) -> dict[str, Any]:
+        """Connection arguments for aiokafka's clients."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = self._ssl_context()
+        if self.security_protocol.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.password(),
+            }
+        return options
+
+    def librdkafka(self) -> dict[str, Any]:
+        """Connection configuration for librdkafka's clients."""
+        config: dict[str, Any] = {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": self.security_protocol,
+        }
+        for key, path in (
+            ("ssl.ca.location", self.ssl_ca_file),
+            ("ssl.certificate.location", self.ssl_cert_file),
+            ("ssl.key.location", self.ssl_key_file),
+        ):
+            if path is not None:
+                config[key] = str(path)
+        if key_password := _secret(self.ssl_key_password, self.ssl_key_password_file):
+            config["ssl.key.password"] = key_password
+        if self.security_protocol.startswith("SASL"):
+            config |= {
+                "sasl.mechanism": self.sasl_mechanism,
+                "sasl.username": self.sasl_username,
+                "sasl.password": self.password(),
+            }
+        return config
+
+    def _ssl_context(self) -> ssl.SSLContext:
+        try:
+            context: ssl.SSLContext = create_ssl_context(
+                cafile=self.ssl_ca_file,
+                certfile=self.ssl_cert_file,
+                keyfile=self.ssl_key_file,
+                password=_secret(self.ssl_key_password, self.ssl_key_password_file),
+            )
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"EWS_SSL_CA_FILE, EWS_SSL_CERT_FILE or EWS_SSL_KEY_FILE cannot be used: {error.strerror or error}"
+            ) from error
+        return context
+
+
+def _secret(value: SecretStr | None, path: Path | None) -> str | None:
+    if path is not None:
+        try:
+            return path.read_text().rstrip("\r\n")
+        except OSError as error:
+            raise ValueError(f"secret file {path} cannot be read: {error.strerror}") from error
+    return value.get_secret_value() if value is not None else None
+
+
+def load(**overrides: Any) -> Settings:
+    """Settings from the environment, with `overrides` (None means: not given) on top.
+
+    Raises ConfigurationError that names each wrong variable and what it may be, never its value.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = [
+            f"{ENV_PREFIX}{str(item['loc'][0]).upper() if item['loc'] else '*'}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise ConfigurationError("settings are wrong:\n  " + "\n  ".join(lines)) from None
