@@ -1,0 +1,192 @@
+"""`ews simulate`: seeded customers with life events and ground truth, into a folder or into Kafka."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from stream.errors import EwsError, TopicsError
+from stream.simulate import SCENARIOS, Event, Truth, folder
+from stream.simulate import simulate as events_of
+from stream.simulate.calendars import add_months
+
+NAMES = ", ".join(scenario.name for scenario in SCENARIOS)
+
+
+def simulate(
+    out: Annotated[Path | None, typer.Argument(help="A new or empty folder. With --kafka it gets only truth.jsonl, and may be left out.")] = None,
+    customers: Annotated[int, typer.Option(min=1, envvar="EWS_SIMULATE_CUSTOMERS", help="How many customers.")] = 500,
+    months: Annotated[int, typer.Option(min=1, max=120, envvar="EWS_SIMULATE_MONTHS", help="For how many months.")] = 6,
+    seed: Annotated[int, typer.Option(envvar="EWS_SIMULATE_SEED", help="The same seed gives the same bytes.")] = 1,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], envvar="EWS_SIMULATE_START", help="The first day. Kafka deletes what is older than a topic's retention and refuses the future.")] = datetime(2026, 1, 1),  # noqa: DTZ001
+    scenario: Annotated[list[str] | None, typer.Option(envvar="EWS_SIMULATE_SCENARIO", help=f"Only these; repeatable. {NAMES}.")] = None,
+    kafka: Annotated[bool, typer.Option("--kafka", envvar="EWS_SIMULATE_KAFKA", help="Send to the topics of the settings (EWS_BOOTSTRAP ...) instead of files.")] = False,
+    rate: Annotated[float, typer.Option(min=0, envvar="EWS_SIMULATE_RATE", help="With --kafka: events a second; 0 is as fast as it goes.")] = 0,
+    output: Annotated[Literal["table", "json"], typer.Option("--output", "-o", envvar="EWS_OUTPUT", help="How to print the summary.")] = "table",
+) -> None:  # fmt: skip
+    """Simulate customers with life events: a folder for `ews replay`, or records for Kafka, with the truth beside it."""
+    if out is None and not kafka:
+        raise typer.BadParameter("name a folder to write to, or use --kafka", param_hint="OUT")
+    if rate and not kafka:
+        raise typer.BadParameter("paces Kafka: add --kafka, or leave it out", param_hint="--rate")
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise typer.BadParameter("is there already: name a new folder, or empty it first", param_hint="OUT")
+    first = start.date()
+    truths: list[Truth] = []
+    try:
+        events = events_of(seed, customers, first, months, scenario, on_truth=truths.append)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--scenario") from None
+    with _progress(first, add_months(first, months)) as advance:
+        try:
+            if kafka:
+                counts = send(events, rate, advance)
+            else:
+                assert out is not None
+                counts = folder.write(out, events, advance)
+            if out is not None:
+                folder.write_truth(out, truths)
+        except OSError as error:
+            reason = f"cannot be written ({error.strerror}): choose a folder with space that you may write to"
+            raise typer.BadParameter(reason, param_hint="OUT") from None
+    _summary(output, out, counts, truths)
+
+
+def send(
+    events: Iterable[Event], rate: float = 0, advance: Callable[[Event], None] | None = None
+) -> Counter[str]:
+    """Sends events to the topics of the settings, `rate` a second (0: unpaced). Returns the events by topic.
+
+    The record's timestamp is the event's `timestamp_ms`. Raises TopicsError: broker or topics are missing. EwsError: some
+    records were not delivered.
+    """
+    from confluent_kafka import KafkaException, Producer
+
+    from stream.settings import load
+    from stream.topics import CATALOGUE
+
+    settings = load()
+    partitioner = "consistent_random" if settings.partitioner == "crc32" else "murmur2_random"
+    config: dict[str, Any] = {
+        **settings.librdkafka(),
+        "partitioner": partitioner,
+        "enable.idempotence": True,
+        "linger.ms": 20,
+        "client.id": "ews-simulate",
+    }
+    producer = Producer(config, logger=_Silent())
+    inputs = [topic.name for topic in CATALOGUE if topic.role == "input"]
+    try:
+        there = producer.list_topics(timeout=15).topics
+    except KafkaException as error:
+        raise TopicsError(f"no broker answers ({error.args[0].str()}): check EWS_BOOTSTRAP and the EWS_SASL_*, EWS_SSL_* settings") from None  # fmt: skip # noqa: E501
+    missing = [settings.topic(name) for name in inputs if settings.topic(name) not in there]
+    if missing:
+        raise TopicsError(f"topics are missing: {', '.join(missing)}. Run: ews topics create")
+
+    failed: Counter[str] = Counter()
+
+    def delivered(error: Any, _message: Any) -> None:
+        if error is not None:
+            failed[error.str()] += 1
+
+    encode = msgspec.json.Encoder().encode
+    counts: Counter[str] = Counter()
+    started = time.monotonic()
+    for sent, event in enumerate(events):
+        if rate and (ahead := started + sent / rate - time.monotonic()) > 0:
+            producer.poll(0)
+            time.sleep(ahead)
+        while True:
+            try:
+                producer.produce(
+                    settings.topic(event.topic), encode(event.value), event.key,
+                    timestamp=event.timestamp_ms, on_delivery=delivered,
+                )  # fmt: skip
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+        counts[event.topic] += 1
+        if advance:
+            advance(event)
+    left = producer.flush(60)
+    if failed or left:
+        why = failed.most_common(1)[0][0] if failed else "timed out"
+        raise EwsError(f"{failed.total() + left} records were not delivered ({why}): mend that, and send to fresh topics")  # fmt: skip # noqa: E501
+    return counts
+
+
+class _Silent:
+    """librdkafka's own log lines: what matters of them comes back as errors."""
+
+    def log(self, *_: object, **__: object) -> None:
+        pass
+
+
+@contextmanager
+def _progress(first: date, last: date) -> Iterator[Callable[[Event], None] | None]:
+    """A bar over simulated time on stderr, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    begin = datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp() * 1000
+    total = (last - first).days * 86_400_000
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{first:%b %Y}", total=total)
+        n = 0
+
+        def advance(event: Event) -> None:
+            nonlocal n
+            n += 1
+            if n % 500 == 0:
+                shown = datetime.fromtimestamp(event.timestamp_ms / 1000, UTC)
+                bar.update(task, completed=event.timestamp_ms - begin, description=f"{shown:%b %Y}")
+
+        yield advance
+
+
+def _summary(output: str, out: Path | None, counts: Counter[str], truths: list[Truth]) -> None:
+    scenarios = Counter(truth.scenario for truth in truths)
+    if output == "json":
+        told = {
+            "out": str(out) if out else None,
+            "customers": len(truths),
+            "stressed": sum(truth.state == "stressed" for truth in truths),
+            "events": counts.total(),
+            "topics": dict(sorted(counts.items())),
+            "scenarios": dict(sorted(scenarios.items())),
+        }
+        typer.echo(msgspec.json.encode(told).decode())
+        return
+    console = Console()
+    for title, rows in (("topic", counts), ("scenario", scenarios)):
+        table = Table(title, "events" if title == "topic" else "customers")
+        table.columns[1].justify = "right"
+        for name, count in rows.most_common():
+            table.add_row(name, f"{count:,}")
+        console.print(table)
+    where = f" in {out}" if out else ""
+    console.print(
+        f"{counts.total():,} events of {len(truths):,} customers{where}", highlight=False, soft_wrap=True
+    )
+    if out and "payments" in counts and (out / "payments.jsonl").exists():
+        console.print(f"next: ews replay {out} OUT", highlight=False, soft_wrap=True)
