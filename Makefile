@@ -1,0 +1,68 @@
+# The few things one does here; `make` alone lists them. Everything lives in .venv: no other environment is touched.
+
+VENV := .venv
+PYTHON_BIN := $(VENV)/bin/python
+PIP := $(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --no-input
+# Pytest's own flags, e.g. `make test PYTEST_ARGS='-k bounce -x'`; the same for the demo, the benches and the chaos run.
+PYTEST_ARGS ?=
+ARGS ?=
+
+# Whoever calls may have another environment active; it must not leak into ours.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check bench chaos
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready-demo ## a bank in a minute: embedded broker, simulated customers, live signals and nudges
+	@$(VENV)/bin/ews demo $(ARGS)
+
+test: $(VENV)/.ready-dev ## every test, those on a real Apache Kafka too (EWS_TEST_KAFKA=skip leaves them out)
+	@$(PYTHON_BIN) -m tests.kafka
+	@echo "tests: two processes, one of them with the broker ..."
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.ready-dev ## throughput and latency on a real Apache Kafka
+	@$(PYTHON_BIN) -m tests.kafka
+	@$(PYTHON_BIN) -m bench.throughput $(ARGS)
+
+chaos: $(VENV)/.ready-dev ## kill -9 under load, again and again: nothing lost, nothing twice
+	@$(PYTHON_BIN) -m tests.kafka
+	@$(PYTHON_BIN) -m bench.chaos $(ARGS)
+
+# The first Python that is new enough makes the environment; PYTHON=... chooses another.
+$(PYTHON_BIN):
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
+	    python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "ews needs Python 3.11 or newer, and none is on the PATH." >&2; \
+	    echo "Install one (Debian: apt-get install python3 python3-venv), or say where it is: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi; \
+	echo "environment: $(VENV), of $$("$$python" --version)"; \
+	rm -rf $(VENV); \
+	if ! "$$python" -m venv $(VENV) >/dev/null 2>&1; then \
+	    rm -rf $(VENV); \
+	    echo "$$python cannot make environments: its venv module is missing (Debian: apt-get install python3-venv)." >&2; \
+	    exit 1; \
+	fi
+
+$(VENV)/.ready-demo: pyproject.toml constraints.txt | $(PYTHON_BIN)
+	@echo "environment: installing what the demo needs (about a minute the first time) ..."
+	@$(PIP) -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml constraints.txt | $(PYTHON_BIN)
+	@echo "environment: installing everything for tests and checks (a minute or two the first time) ..."
+	@$(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.ready-demo

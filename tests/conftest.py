@@ -1,0 +1,24 @@
+"""What every tier shares: how hypothesis searches, and what becomes of tests that need a broker."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time: a failure must not depend on which run of the pipeline met it.
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on a real Kafka run one after the other in one process: they share a broker."""
+    skip = os.environ.get("EWS_TEST_KAFKA") == "skip"
+    for item in items:
+        if item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+            if skip:
+                item.add_marker(pytest.mark.skip(reason="EWS_TEST_KAFKA=skip: no real Kafka wanted"))

@@ -1,0 +1,315 @@
+"""One Kafka node (KRaft, broker and controller in one) on loopback, that tests start, kill, freeze and start again."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+from tests.kafka.client import Client
+from tests.kafka.prepare import Installation, prepare
+from tests.kafka.process import Process
+from tests.kafka.security import Certificates, Security, listener_settings, make_certificates
+
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "OPEN",
+    "auto.create.topics.enable": "false",
+    # One node holds everything.
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # Small, and quick to come up.
+    "offsets.topic.num.partitions": "2",
+    "transaction.state.log.num.partitions": "4",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.recovery.threads.per.data.dir": "2",
+    "log.index.size.max.bytes": "1048576",
+    "log.cleaner.dedupe.buffer.size": "4194304",
+    # No waiting for what production waits for.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "controlled.shutdown.enable": "false",
+    # A node killed and started again is refused until its old session is over.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    # Abandoned transactions are aborted soon after their own timeout.
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
+    # Compaction and retention can be provoked: see COMPACT_NOW and Client.delete_records.
+    "log.initial.task.delay.ms": "500",
+    "log.retention.check.interval.ms": "500",
+    "log.cleaner.backoff.ms": "200",
+    "log.segment.delete.delay.ms": "100",
+}
+
+COMPACT_NOW = {
+    "cleanup.policy": "compact",
+    "segment.ms": "200",
+    "min.cleanable.dirty.ratio": "0.001",
+    "min.compaction.lag.ms": "0",
+    "delete.retention.ms": "0",
+}
+"""Topic settings under which what is superseded goes within seconds, once another record has come after 200 ms."""
+
+JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+LOGGING = """\
+status = error
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = CONSOLE
+# While it starts, the node looks for itself twenty times a second and says so.
+logger.client.name = org.apache.kafka.clients.NetworkClient
+logger.client.level = error
+appender.console.type = Console
+appender.console.name = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss,SSS} %p %c{1}: %m%n
+"""
+
+
+class BrokerError(Exception):
+    """The node did not come up; the message has the end of its log."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports nobody listens on, below those that the system hands out to clients.
+
+    A port of the latter kind could be taken, while a node is down, by a client that keeps trying to reach it.
+    """
+    try:
+        low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        low = 32768
+    chooser, found = random.SystemRandom(), list[int]()
+    while len(found) < count:
+        port = chooser.randrange(10_000, max(low, 11_000))
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
+
+
+class Broker:
+    """One node with its own data, on ports that stay the same over restarts. Also a context manager: started, then closed."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        security: Security | None = None,
+        settings: Mapping[str, str] | None = None,
+        installation: Installation | None = None,
+    ) -> None:
+        """Nothing runs yet. Data, certificates and logs go into `folder`; `settings` override `SETTINGS`."""
+        self.folder = folder
+        self.security = security
+        self.certificates: Certificates | None = None
+        self.installation = installation or prepare()
+        self._settings = dict(settings or {})
+        self._process: Process | None = None
+        self._ports: dict[str, int] = {}
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` of the open listener."""
+        return f"127.0.0.1:{self._ports['OPEN']}"
+
+    @property
+    def sasl_bootstrap(self) -> str:
+        """`host:port` of the listener that wants TLS and a login."""
+        return f"127.0.0.1:{self._ports['LOGIN']}"
+
+    @property
+    def mtls_bootstrap(self) -> str:
+        """`host:port` of the listener that wants a client certificate."""
+        return f"127.0.0.1:{self._ports['MTLS']}"
+
+    @cached_property
+    def client(self) -> Client:
+        """A client of the open listener, once the node has started."""
+        return Client(self.bootstrap)
+
+    def sasl_client(self, user: str, password: str, mechanism: Mechanism = "SCRAM-SHA-512") -> Client:
+        """A client that logs in over TLS."""
+        assert self.certificates is not None, "this broker has no secured listeners"
+        return Client(
+            self.sasl_bootstrap,
+            {
+                "security.protocol": "SASL_SSL",
+                "sasl.mechanism": mechanism,
+                "sasl.username": user,
+                "sasl.password": password,
+                "ssl.ca.location": str(self.certificates.ca),
+            },
+        )
+
+    def mtls_client(self, certificate: Path | None = None, key: Path | None = None) -> Client:
+        """A client that shows a certificate: by default the one that the broker trusts."""
+        assert self.certificates is not None, "this broker has no secured listeners"
+        return Client(
+            self.mtls_bootstrap,
+            {
+                "security.protocol": "SSL",
+                "ssl.ca.location": str(self.certificates.ca),
+                "ssl.certificate.location": str(certificate or self.certificates.client),
+                "ssl.key.location": str(key or self.certificates.client_key),
+            },
+        )
+
+    def start(self, timeout: float = 90) -> None:
+        """Starts the node and waits until it answers a metadata request; `BrokerError` after `timeout` seconds."""
+        assert self._process is None, "already started"
+        deadline = time.monotonic() + timeout
+        if self._ports:
+            self._launch(deadline)
+            return
+        for last in (False, False, True):
+            self._format()
+            try:
+                self._launch(deadline)
+            except BrokerError as failure:
+                # Somebody took one of the ports between the choice and the start.
+                if last or "Address already in use" not in str(failure):
+                    raise
+                shutil.rmtree(self.folder / "data")
+            else:
+                return
+
+    def stop(self, timeout: float = 30) -> None:
+        """Ends the node in order, as an operator would; after `timeout` seconds by force. The data stays."""
+        if self._process is not None:
+            self._process.stop(timeout)
+            self._process = None
+
+    def kill(self) -> None:
+        """Ends the node at once (SIGKILL). The data stays as it happened to be."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def restart(self, timeout: float = 90) -> None:
+        """Starts the node again on its data and ports; one that still runs is stopped first."""
+        self.stop()
+        self.start(timeout)
+
+    def pause(self) -> None:
+        """Freezes the node: connections stay open, nothing is answered."""
+        self._running().pause()
+
+    def resume(self) -> None:
+        """Lets a frozen node go on."""
+        self._running().resume()
+
+    def close(self) -> None:
+        """Ends the node and removes its data; certificates and logs stay."""
+        self.kill()
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+
+    def log(self) -> str:
+        """What the node wrote: warnings and errors."""
+        files = [self.folder / name for name in ("broker.out", "broker.err")]
+        return "".join(file.read_text(errors="replace") for file in files if file.exists())
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _running(self) -> Process:
+        assert self._process is not None, "not started"
+        return self._process
+
+    def _options(self) -> tuple[str, ...]:
+        return (*JVM, f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}")
+
+    def _format(self) -> None:
+        """Chooses ports, writes the settings and formats the data folder."""
+        listeners = {"OPEN": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}
+        if self.security:
+            listeners |= {"LOGIN": "SASL_SSL", "MTLS": "SSL"}
+        self._ports = dict(zip(listeners, free_ports(len(listeners)), strict=True))
+        addresses = {name: f"{name}://127.0.0.1:{port}" for name, port in self._ports.items()}
+        settings = SETTINGS | {
+            "listeners": ",".join(addresses.values()),
+            "advertised.listeners": ",".join(a for name, a in addresses.items() if name != "CONTROLLER"),
+            "listener.security.protocol.map": ",".join(f"{n}:{protocol}" for n, protocol in listeners.items()),
+            "controller.quorum.voters": f"1@127.0.0.1:{self._ports['CONTROLLER']}",
+            "log.dirs": str(self.folder / "data"),
+        }
+        if self.security:
+            self.certificates = self.certificates or make_certificates(self.folder / "certificates")
+            settings |= listener_settings(self.security, self.certificates)
+        settings |= self._settings
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "log4j2.properties").write_text(LOGGING)
+        properties = self.folder / "server.properties"
+        # In Java's properties format a backslash escapes; nothing else in our values needs care.
+        properties.write_text("".join(f"{k}={v}\n".replace("\\", "\\\\") for k, v in settings.items()))
+        cluster = base64.urlsafe_b64encode(os.urandom(15) + b"\1").decode().rstrip("=").replace("-", "A")
+        arguments = ["format", "--cluster-id", cluster, "--config", str(properties)]
+        for user, password in (self.security.users if self.security else {}).items():
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                arguments += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
+        run = subprocess.run(
+            self.installation.command("kafka.tools.StorageTool", *arguments, options=self._options()),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if run.returncode != 0:
+            raise BrokerError(f"formatting failed: {(run.stdout + run.stderr)[-2000:]}")
+
+    def _launch(self, deadline: float) -> None:
+        for name in ("broker.out", "broker.err"):
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / name).rename(self.folder / f"{name}.before")
+        command = self.installation.command(
+            "kafka.Kafka", str(self.folder / "server.properties"), options=self._options()
+        )
+        self._process = process = Process(command, self.folder, "broker")
+        try:
+            self._await_answer(process, deadline)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _await_answer(self, process: Process, deadline: float) -> None:
+        """Waits for the listeners first: a client that is refused would only fill the log."""
+        waiting = [port for name, port in self._ports.items() if name != "CONTROLLER"]
+        while time.monotonic() < deadline:
+            if not process.running:
+                raise BrokerError(f"the broker ended with {process.returncode}:\n{process.tail()}")
+            while waiting and _listens(waiting[0]):
+                del waiting[0]
+            if not waiting and Client(self.bootstrap).answers(timeout=2):
+                return
+            time.sleep(0.05)
+        raise BrokerError(f"the broker does not answer:\n{process.tail()}")
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
