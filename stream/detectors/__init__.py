@@ -1,0 +1,1 @@
+"""Detectors: one file each, pure functions from an account's row and an event to a finding."""

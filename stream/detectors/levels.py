@@ -1,0 +1,63 @@
+"""Severity from a score, and what a detector says when its severity moves."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from stream.tables.compiled import compiled
+
+NOTHING: Final = 0
+RAISED: Final = 1
+CHANGED: Final = 2
+WITHDRAWN: Final = 3
+
+FADED: Final = 0
+PAID: Final = 1
+REVERSED: Final = 2
+CORRECTED: Final = 3
+WAIVED: Final = 4
+CAUSES: Final = ("faded", "paid", "reversed", "corrected", "waived")
+"""Why something left a sign: the index is the code in a sign's `cause`."""
+
+NANO: Final = 1000000000
+"""Weights are summed as whole billionths: integers, so that the order of summing cannot show."""
+
+DAY: Final = 86400000
+"""Milliseconds."""
+
+
+@compiled
+def level_of(before: int, score: float, thresholds: Any, release: float) -> int:
+    """The severity (0-3) of `score`: a threshold reached lifts it, and it falls only below `release` times the threshold held."""
+    reached = 0
+    for k in range(3):
+        if score >= float(thresholds[k]):
+            reached = k + 1
+    if reached >= before:
+        return reached
+    level = before
+    while level > reached and score < release * float(thresholds[level - 1]):
+        level -= 1
+    return level
+
+
+@compiled
+def conclude(row: Any, sign: Any, detector: int, level: int, score: float, at: int, lost: int) -> int:
+    """Moves `sign` to `level` and says what that is: RAISED, CHANGED, WITHDRAWN or NOTHING.
+
+    An open sign that keeps its severity is CHANGED when `lost` > 0 events behind it went away: what was said of it is no longer
+    so. Of one account and detector each episode starts later than the one before, whatever order its events came in.
+    """
+    before = int(sign["severity"])
+    sign["score"] = score
+    sign["severity"] = level
+    if level == before:
+        return CHANGED if level > 0 and lost > 0 else NOTHING
+    if before == 0:
+        start = at
+        if start <= int(row["episodes"][detector]):
+            start = int(row["episodes"][detector]) + 1
+        row["episodes"][detector] = start
+        sign["start"] = start
+        return RAISED
+    return WITHDRAWN if level == 0 else CHANGED

@@ -1,0 +1,262 @@
+"""Bills of several billers left unpaid within a window: the money goes to some and no longer to all.
+
+Sees
+    Missed and part-paid bills of an account, small ones like large ones: a missed telephone bill is an earlier sign than a missed
+    loan instalment. A bill counts while something of it is open; for a bill with a minimum, while the minimum is.
+
+Maths
+    weight(t) = sum over distinct billers with an open bill due within (t - window, ...] of the highest category weight among them
+
+    Severity is the highest threshold reached. Of several events about one bill the latest by its own time holds, so that the
+    order of arrival does not matter. A bill leaves when it is paid late, waived, reversed or replaced; when a payment names it, or
+    goes to the same counterparty, after the due date, with at least what is open; and when its due date leaves the window.
+    If that payment, or the news of it, is reversed, the bill is back.
+
+Cries wolf
+    One missed bill is most often a slip (a card that expired, a lost letter): it is low and only watches. Two billers are seldom
+    a slip in the same two months; three seldom anything but a lack of money. A bill in dispute or a change of supplier
+    looks the same as a missed one until the biller says so.
+
+Sources
+    FCA CONC 1.3.1G: non-payment of essential bills such as utility bills, consecutive missed minimum payments. Priority of debts (home,
+    council tax, energy before the rest): the practice of UK debt advice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from stream.detectors.levels import CORRECTED, NANO, NOTHING, PAID, REVERSED, WAIVED, conclude, level_of
+from stream.tables import event as ev
+from stream.tables.account import COUNTED, EMPTY, REPAID, SETTLED, SLOTS, UNDONE
+from stream.tables.compiled import compiled
+
+VERSION: Final = "1"
+DETECTOR: Final = 1
+
+MISSED_BILL: Final = ev.MISSED_BILL
+PAYMENT: Final = ev.PAYMENT
+BOOKED: Final = ev.BOOKED
+CREDIT: Final = ev.CREDIT
+OPEN_OUTCOME: Final = ev.PART_PAID
+"""Outcomes up to this one leave the bill open."""
+WAIVED_OUTCOME: Final = ev.WAIVED
+
+
+@compiled
+def same_bill(slot: Any, other: Any) -> bool:
+    """Whether two slots speak of one bill. Billers number their bills for themselves."""
+    return int(slot["bill"]) == int(other["bill"]) and int(slot["payee"]) == int(other["payee"])
+
+
+@compiled
+def is_open(evidence: Any, k: int, clock: int, config: Any) -> bool:
+    """Whether slot `k` is the last word on its bill, and leaves it open and within the window."""
+    slot = evidence["bills"][k]
+    if int(slot["state"]) != COUNTED or int(slot["kind"]) > OPEN_OUTCOME or int(slot["amount"]) <= 0:
+        return False
+    if int(slot["due"]) + int(config["bills_window"]) <= clock:
+        return False
+    for j in range(SLOTS):
+        other = evidence["bills"][j]
+        if j != k and (int(other["state"]) == COUNTED or int(other["state"]) == SETTLED) and same_bill(slot, other):
+            later = int(other["at"]) - int(slot["at"])
+            if later > 0 or (later == 0 and int(other["event"]) > int(slot["event"])):
+                return False
+    return True
+
+
+@compiled
+def score(evidence: Any, clock: int, config: Any) -> float:
+    """The weight of distinct billers with an open bill."""
+    total = 0
+    for k in range(SLOTS):
+        if is_open(evidence, k, clock, config):
+            slot = evidence["bills"][k]
+            mine = float(config["bills_category_weight"][int(slot["category"])])
+            heaviest = True
+            for j in range(SLOTS):
+                other = evidence["bills"][j]
+                if j != k and int(other["payee"]) == int(slot["payee"]) and is_open(evidence, j, clock, config):
+                    theirs = float(config["bills_category_weight"][int(other["category"])])
+                    if theirs > mine or (theirs == mine and j < k):
+                        heaviest = False
+            if heaviest:
+                total += int(mine * NANO + 0.5)
+    return total / NANO
+
+
+@compiled
+def forget(evidence: Any, clock: int, config: Any) -> None:
+    """Empties the slots of bills that are out of the window."""
+    for k in range(SLOTS):
+        slot = evidence["bills"][k]
+        if int(slot["state"]) != EMPTY and int(slot["due"]) + int(config["bills_window"]) <= clock:
+            slot["state"] = EMPTY
+            slot["event"] = 0
+            evidence["bills_used"] = int(evidence["bills_used"]) - 1
+
+
+@compiled
+def place(evidence: Any, due: int, clock: int, config: Any) -> int:
+    """The slot for a bill due at `due`: a free one, else one that holds no open bill, else that of the bill due first; or -1."""
+    best, best_rank, best_due = -1, 3, 0
+    for k in range(SLOTS):
+        slot = evidence["bills"][k]
+        slot_due = int(slot["due"])
+        rank = 0 if int(slot["state"]) == EMPTY else (2 if is_open(evidence, k, clock, config) else 1)
+        if rank < best_rank or (rank == best_rank and rank > 0 and slot_due < best_due):
+            best, best_rank, best_due = k, rank, slot_due
+    if best_rank == 0:
+        evidence["bills_used"] = int(evidence["bills_used"]) + 1
+    elif best_rank == 2 and due <= best_due:
+        return -1
+    return best
+
+
+@compiled
+def speaks_of_known(evidence: Any, event: Any) -> bool:
+    """Whether a slot holds the bill of `event`."""
+    for k in range(SLOTS):
+        slot = evidence["bills"][k]
+        if int(slot["state"]) != EMPTY and int(slot["bill"]) == int(event["bill"]) and int(slot["payee"]) == int(event["payee"]):
+            return True
+    return False
+
+
+@compiled
+def take(evidence: Any, event: Any, config: Any) -> int:
+    """Takes an event about a bill in. Returns whether a slot holds it."""
+    due, clock = int(event["due"]), int(event["clock"])
+    if due + int(config["bills_window"]) <= clock:
+        return 0
+    # News that a bill is settled matters only where the bill is known.
+    if int(event["kind"]) > OPEN_OUTCOME and not speaks_of_known(evidence, event):
+        return 0
+    for k in range(SLOTS):
+        if int(evidence["bills"][k]["state"]) != EMPTY and int(evidence["bills"][k]["event"]) == int(event["id"]):
+            return 0
+    k = place(evidence, due, clock, config)
+    if k < 0:
+        return 0
+    slot = evidence["bills"][k]
+    slot["event"] = int(event["id"])
+    slot["at"] = int(event["at"])
+    slot["due"] = due
+    slot["payee"] = int(event["payee"])
+    slot["bill"] = int(event["bill"])
+    slot["amount"] = int(event["amount"])
+    slot["settled_by"] = 0
+    slot["currency"] = int(event["currency"])
+    slot["category"] = int(event["category"])
+    slot["kind"] = int(event["kind"])
+    slot["state"] = COUNTED
+    return 1
+
+
+@compiled
+def undo(evidence: Any, target: int) -> int:
+    """Takes an event about a bill back. Returns whether it is remembered: 1 or -1."""
+    for k in range(SLOTS):
+        slot = evidence["bills"][k]
+        if int(slot["state"]) != EMPTY and int(slot["event"]) == target:
+            slot["state"] = UNDONE
+            return 1
+    return -1
+
+
+@compiled
+def pays(row: Any, slot: Any, event: Any) -> bool:
+    """Whether a payment makes the bill in `slot` good."""
+    if int(event["direction"]) == CREDIT and int(row["flags"]) & REPAID == 0:
+        return False
+    if int(event["bill"]) != 0:
+        # A payment for another bill of the same biller pays that one.
+        return int(event["bill"]) == int(slot["bill"])
+    return (
+        int(slot["payee"]) == int(event["payee"])
+        and int(slot["currency"]) == int(event["currency"])
+        and int(event["amount"]) >= int(slot["amount"])
+        and int(event["at"]) >= int(slot["due"])
+    )
+
+
+@compiled
+def settle(row: Any, evidence: Any, event: Any) -> int:
+    """Marks what a payment makes good, or takes that back. Returns how many slots changed."""
+    moved = 0
+    target = int(event["corrects"])
+    if target == 0 and int(event["status"]) != BOOKED:
+        target = int(event["id"])
+    for k in range(SLOTS):
+        slot = evidence["bills"][k]
+        if target != 0 and int(slot["state"]) == SETTLED and int(slot["settled_by"]) == target:
+            slot["state"] = COUNTED
+            slot["settled_by"] = 0
+            moved += 1
+        if int(event["status"]) == BOOKED and int(slot["state"]) == COUNTED and int(slot["kind"]) <= OPEN_OUTCOME:
+            if pays(row, slot, event):
+                slot["state"] = SETTLED
+                slot["settled_by"] = int(event["id"])
+                moved += 1
+    return moved
+
+
+@compiled
+def describe(evidence: Any, sign: Any, clock: int, config: Any) -> int:
+    """Writes into `sign` which bills are behind it and when time alone will change it. Returns how many it named and lost."""
+    window = int(config["bills_window"])
+    lost = 0
+    for j in range(int(sign["count"])):
+        still = False
+        for k in range(SLOTS):
+            if int(evidence["bills"][k]["event"]) == int(sign["events"][j]) and is_open(evidence, k, clock, config):
+                still = True
+        if not still:
+            lost += 1
+    listed, first, last = 0, 0, 0
+    for k in range(SLOTS):
+        sign["events"][k] = 0
+    for k in range(SLOTS):
+        slot = evidence["bills"][k]
+        leaves = int(slot["due"]) + window
+        if int(slot["state"]) != EMPTY and (first == 0 or leaves < first):
+            first = leaves
+        if is_open(evidence, k, clock, config):
+            sign["events"][listed] = int(slot["event"])
+            listed += 1
+            last = max(last, leaves)
+    sign["count"] = listed
+    sign["expires"] = last
+    sign["due"] = max(first, clock + 1) if first > 0 else 0
+    return lost
+
+
+@compiled
+def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
+    """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this detector."""
+    topic, clock = int(event["topic"]), int(event["clock"])
+    if topic != MISSED_BILL and int(evidence["bills_used"]) == 0:
+        return NOTHING
+    sign = evidence["signs"][DETECTOR]
+    cause = 0
+    if topic == MISSED_BILL:
+        cause = WAIVED if int(event["kind"]) == WAIVED_OUTCOME else PAID
+        target = int(event["corrects"])
+        if target == 0 and int(event["status"]) != BOOKED:
+            target = int(event["id"])
+        if target != 0:
+            event["missed"] = 1 if undo(evidence, target) < 0 else 0
+            cause = REVERSED if int(event["status"]) != BOOKED else CORRECTED
+        if int(event["status"]) == BOOKED:
+            event["kept"] = take(evidence, event, config)
+    elif topic == PAYMENT:
+        if settle(row, evidence, event) == 0:
+            return NOTHING
+        cause = PAID
+    forget(evidence, clock, config)
+    now = score(evidence, clock, config)
+    level = level_of(int(sign["severity"]), now, config["bills_thresholds"], 1.0)
+    lost = describe(evidence, sign, clock, config)
+    sign["cause"] = cause if lost > 0 else 0
+    return conclude(row, sign, DETECTOR, level, now, int(event["at"]), lost)

@@ -1,0 +1,292 @@
+"""The record of a customer: what must be remembered to treat a person well and lawfully.
+
+All times are milliseconds since 1970-01-01 UTC, event time; `None` as an end means open-ended, 0 as a time means never. Every list
+is bounded: see the `MAX_*` constants. A stored record is one version byte and a msgpack map by field name, so a field can be
+added without a new version; a version this program does not know is refused.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from stream.errors import StateError
+
+VERSION: Final = 1
+PARTITION_KEY: Final = b"\x00partition"
+"""The changelog key of what belongs to no one customer. Customer ids are printable, so none can collide."""
+
+MAX_SEEN: Final = 64
+MAX_SIGNALS: Final = 32
+MAX_HOLDS: Final = 64
+MAX_CASES: Final = 32
+MAX_ACCOUNTS: Final = 64
+MAX_PAUSES: Final = 32
+MAX_NUDGES: Final = 48
+MAX_ESCALATIONS: Final = 64
+MAX_PROMISES: Final = 16
+MAX_PROMISE_PAYMENTS: Final = 64
+MAX_SNOOZES: Final = 32
+
+
+class Quiet(msgspec.Struct, omit_defaults=True):
+    """Hours in which the customer asked to be left alone: local minutes of the day, [start, end); may cross midnight."""
+
+    start: int
+    end: int
+    days: list[int] = []
+    """Days on which the stretch starts, Monday 0; empty means every day."""
+
+
+class Profile(msgspec.Struct, omit_defaults=True):
+    """How, when and whether the customer may be contacted, as last told."""
+
+    updated_at: int
+    jurisdiction: str
+    time_zone: str
+    language: str
+    region: str = ""
+    consents: dict[str, int] = {}
+    """Channels with consent, and since when (0: not said)."""
+    preferred: str = ""
+    quiet: list[Quiet] = []
+    vulnerabilities: list[str] = []
+
+
+class OpenSignal(msgspec.Struct, omit_defaults=True):
+    """A signal that stands."""
+
+    signal_id: str
+    detector: str
+    account_id: str
+    severity: str
+    started: int
+    """When it was first raised (event time)."""
+    at: int
+    """When it was last raised or changed."""
+    reasons: bytes
+    """The reasons as JSON, as the signal gave them."""
+    expires_at: int | None = None
+    proposes_hold: str = ""
+    trace: bytes = b""
+
+
+class Hold(msgspec.Struct, omit_defaults=True):
+    """A reason to leave a person alone. It binds in [placed_at, until)."""
+
+    hold_id: str
+    kind: str
+    occurred_at: int
+    placed_at: int
+    until: int | None = None
+    account_id: str = ""
+    channel: str = ""
+    lifted: bool = False
+
+
+class Case(msgspec.Struct, omit_defaults=True):
+    """A human case: open in [opened_at, closed_at)."""
+
+    case_id: str
+    opened_at: int
+    at: int
+    closed_at: int | None = None
+    escalation_id: str = ""
+
+
+class Pause(msgspec.Struct, omit_defaults=True):
+    """A pause on a shared account that another holder's hold asked for."""
+
+    order_id: str
+    kind: str
+    start: int
+    until: int | None = None
+
+
+class AccountFacts(msgspec.Struct, omit_defaults=True):
+    """What this stage must know of an account."""
+
+    account_id: str
+    as_of: int
+    role: str
+    product: str
+    pauses: list[Pause] = []
+
+
+class Nudge(msgspec.Struct, omit_defaults=True):
+    """A nudge that was issued. It may be sent in [not_before, not_after)."""
+
+    nudge_id: str
+    treatment: str
+    channel: str
+    account_ids: list[str]
+    signal_ids: list[str]
+    not_before: int
+    not_after: int
+    body: bytes = b""
+    """The record as issued, so that a withdrawal can repeat it; empty once withdrawn."""
+    withdrawn: bool = False
+    counts: bool = True
+    """Whether it counts against the caps: not when it was taken back before anybody can have received it."""
+    trace: bytes = b""
+
+
+class Episode(msgspec.Struct, omit_defaults=True):
+    """A treatment that is wanted, from the moment its first signal called for it until its last one is gone."""
+
+    treatment: str
+    subject: str
+    start: int
+    signal_ids: list[str] = []
+    nudge_id: str = ""
+    """Set once issued. One episode speaks once."""
+    last: str = ""
+    """Fingerprint of the decision last recorded."""
+    wake: int | None = None
+    """When a deferred nudge may leave."""
+
+
+class Escalation(msgspec.Struct, omit_defaults=True):
+    """A request for a person, as issued."""
+
+    escalation_id: str
+    queue: str
+    cause: str
+    due_by: int
+    issued_at: int
+    body: bytes = b""
+    """The record as issued; empty once withdrawn."""
+    status: str = "issued"
+    """`issued`, `taken` (a case names it), `done` (that case is closed) or `withdrawn`."""
+    trace: bytes = b""
+
+
+class Promise(msgspec.Struct, omit_defaults=True):
+    """A promise to pay, in minor units of its currency."""
+
+    promise_id: str
+    account_id: str
+    amount: int
+    currency: str
+    due_date: str
+    made_at: int
+    paid: dict[str, int] = {}
+    """Payments seen towards it, by event id."""
+    status: str = "open"
+    """`open`, `kept` or `broken`."""
+    decided_at: int = 0
+
+
+class Order(msgspec.Struct, omit_defaults=True):
+    """A pause that the accounts stage was told of."""
+
+    order_id: str
+    account_id: str
+    kind: str
+    start: int
+    until: int | None = None
+
+
+class Customer(msgspec.Struct, omit_defaults=True):
+    """Everything remembered of one customer. Without a profile the customer is unknown, and nothing is sent."""
+
+    customer_id: str
+    profile: Profile | None = None
+    signals: dict[str, OpenSignal] = {}
+    holds: dict[str, Hold] = {}
+    cases: dict[str, Case] = {}
+    accounts: dict[str, AccountFacts] = {}
+    nudges: list[Nudge] = []
+    episodes: dict[str, Episode] = {}
+    """By treatment."""
+    escalations: dict[str, Escalation] = {}
+    """By cause."""
+    promises: dict[str, Promise] = {}
+    orders: dict[str, Order] = {}
+    blocked: dict[str, int] = {}
+    """Channels the customer opted out of, or that reached somebody else, and when."""
+    snoozes: dict[str, int | None] = {}
+    """Until when an operator asked for silence, by detector ("" is all)."""
+    stopped: bool = False
+    overflow: bool = False
+    """More holds or cases than can be remembered: refused until a person has looked."""
+    rung: int = 0
+    rung_since: int = 0
+    clear_since: int = 0
+    unreachable_since: int = 0
+    responded_at: int = 0
+    helped_at: int = 0
+    """When a supportive nudge that still stands was last issued."""
+    decisions: int = 0
+    due: int | None = None
+    """When the passing of time alone will change something."""
+    seen: list[int] = []
+    """Hashes of the event ids last applied."""
+
+
+class Partition(msgspec.Struct, omit_defaults=True):
+    """What a task remembers that belongs to no one customer."""
+
+    clock: int = 0
+    stopped: bool = False
+    snoozes: dict[str, int | None] = {}
+    seen: list[int] = []
+
+
+_encoder = msgspec.msgpack.Encoder()
+_customer = msgspec.msgpack.Decoder(Customer)
+_partition = msgspec.msgpack.Decoder(Partition)
+
+
+def encode(record: Customer | Partition) -> bytes:
+    """The stored form: the version byte, then the fields by name."""
+    return bytes((VERSION,)) + _encoder.encode(record)
+
+
+def _payload(stored: bytes) -> memoryview:
+    if not stored or stored[0] != VERSION:
+        found = stored[0] if stored else "none"
+        raise StateError(
+            f"a stored customer record has version {found}, this program reads version {VERSION}: "
+            "run the program version that wrote it, or rebuild the state by a replay"
+        )
+    return memoryview(stored)[1:]
+
+
+def decode(stored: bytes) -> Customer:
+    """The record back. Raises `StateError` for an unknown version or a damaged record."""
+    try:
+        return _customer.decode(_payload(stored))
+    except msgspec.MsgspecError:
+        raise StateError("a stored customer record is damaged: rebuild the state by a replay") from None
+
+
+def decode_partition(stored: bytes) -> Partition:
+    """The partition row back. Raises `StateError` as `decode` does."""
+    try:
+        return _partition.decode(_payload(stored))
+    except msgspec.MsgspecError:
+        raise StateError("the stored partition row is damaged: rebuild the state by a replay") from None
+
+
+def changelog_key(customer_id: str) -> bytes:
+    """The key of a customer's row in the changelog."""
+    return customer_id.encode()
+
+
+def first_time(seen: list[int], *parts: str) -> bool:
+    """Remembers an event by its parts in the bounded list `seen`; False where it was there already."""
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(2, "big"))
+        digest.update(raw)
+    mark = int.from_bytes(digest.digest(), "big")
+    if mark in seen:
+        return False
+    seen.append(mark)
+    if len(seen) > MAX_SEEN:
+        del seen[: len(seen) - MAX_SEEN]
+    return True

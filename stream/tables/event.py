@@ -1,0 +1,58 @@
+"""`EVENT`: one input event as a row of numbers, and the codes in it.
+
+Every field is signed, so that compiled and plain Python agree on each sum. Words are stored as their index in the tuples
+of `contracts.vocabulary`; ids as `hashing` hashes (0: absent); amounts as minor units (-1: absent); instants in
+milliseconds since 1970-01-01 UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+PAYMENT: Final = 0
+BOUNCE: Final = 1
+MISSED_BILL: Final = 2
+TIME: Final = 3
+"""Nothing happened but the passing of time."""
+
+BOOKED: Final = 0
+REVERSED: Final = 1
+
+DEBIT: Final = 0
+CREDIT: Final = 1
+
+MISSED: Final = 0
+PART_PAID: Final = 1
+PAID_LATE: Final = 2
+WAIVED: Final = 3
+
+APPLIED: Final = 0
+DUPLICATE: Final = 1
+
+EVENT = np.dtype(
+    [
+        ("at", "i8"),
+        ("clock", "i8"),  # the task's clock once this event is seen
+        ("seen", "i8"),  # (topic, event id, status): what makes a redelivery
+        ("id", "i8"),  # the event id alone
+        ("corrects", "i8"),
+        ("payee", "i8"),
+        ("obligation", "i8"),
+        ("bill", "i8"),
+        ("original", "i8"),
+        ("amount", "i8"),  # of a bill: what is open
+        ("due", "i8"),  # midnight UTC of the due date
+        ("row", "i4"),
+        ("currency", "i4"),
+        ("topic", "i1"),
+        ("status", "i1"),
+        ("direction", "i1"),
+        ("category", "i1"),
+        ("kind", "i1"),  # of a bounce: its class; of a bill: its outcome
+        ("outcome", "i1"),  # written by the kernel: APPLIED or DUPLICATE
+        ("kept", "i1"),  # written by the kernel: 1 where a slot of evidence holds it
+        ("missed", "i1"),  # written by the kernel: 1 where it undoes what is not remembered
+    ]
+)
