@@ -1,6 +1,7 @@
 """The public events, one module a topic: a pydantic model for everyone, a msgspec record for the hot path.
 
-`MODELS` and `DECODE` find them by topic; `parse` reads bytes into the public model. Both ways accept and refuse the same bytes.
+`MODELS` and `DECODE` find them by topic; `parse` reads bytes into the public model. Both accept and refuse
+the same bytes.
 """
 
 from __future__ import annotations
@@ -49,6 +50,25 @@ MODELS: Final[dict[str, type[Model]]] = {
 }
 """The public model of each topic."""
 
+RECORDS: Final[dict[str, type[Record]]] = {
+    "payments": payments.PaymentRecord,
+    "bounces": bounces.BounceRecord,
+    "missed-bills": missed_bills.MissedBillRecord,
+    "accounts": accounts.AccountRecord,
+    "customers": customers.CustomerRecord,
+    "holds": holds.HoldRecord,
+    "contact-outcomes": contact_outcomes.ContactOutcomeRecord,
+    "cases": cases.CaseRecord,
+    "operator-actions": operator_actions.OperatorActionRecord,
+    "signals": signals.SignalRecord,
+    "nudges": nudges.NudgeRecord,
+    "escalations": escalations.EscalationRecord,
+    "decisions": decisions.DecisionRecord,
+    "account-facts": account_facts.AccountFactsRecord,
+    "account-orders": account_orders.AccountOrderRecord,
+}
+"""The hot-path struct of each topic."""
+
 DECODE: Final[dict[str, Callable[[bytes], Record]]] = {
     "payments": payments.decode,
     "bounces": bounces.decode,
@@ -68,30 +88,15 @@ DECODE: Final[dict[str, Callable[[bytes], Record]]] = {
 }
 """The hot-path decoder of each topic: bytes to a checked record, or BadRecord."""
 
-_READ: Final[dict[str, Callable[[bytes], Record]]] = {
-    "payments": reader_of(payments.decoder),
-    "bounces": reader_of(bounces.decoder),
-    "missed-bills": reader_of(missed_bills.decoder),
-    "accounts": reader_of(accounts.decoder),
-    "customers": reader_of(customers.decoder),
-    "holds": reader_of(holds.decoder),
-    "contact-outcomes": reader_of(contact_outcomes.decoder),
-    "cases": reader_of(cases.decoder),
-    "operator-actions": reader_of(operator_actions.decoder),
-    "signals": reader_of(signals.decoder),
-    "nudges": reader_of(nudges.decoder),
-    "escalations": reader_of(escalations.decoder),
-    "decisions": reader_of(decisions.decoder),
-    "account-facts": reader_of(account_facts.decoder),
-    "account-orders": reader_of(account_orders.decoder),
-}
+
+_READ: Final = {topic: reader_of(msgspec.json.Decoder(kind)) for topic, kind in RECORDS.items()}
 
 
 def parse(topic: str, value: bytes) -> BaseModel:
     """The public model of one value. Raises BadRecord where, and only where, `DECODE[topic]` does.
 
-    The bytes are read by the hot path's own reader, so that what JSON leaves open (a field given twice, unknown fields) is settled
-    in one place; the model then judges the content for itself.
+    The bytes are read by the hot path's own reader, so that what JSON leaves open (a field given twice,
+    fields nobody knows) is settled in one place; the model then judges the content for itself.
     """
     record = _READ[topic](value)
     return validate(MODELS[topic], msgspec.to_builtins(record))

@@ -1,4 +1,4 @@
-"""`account-facts` (customer_id): what the customers stage must know of an account, one record for each holder."""
+"""`account-facts` (customer_id): what the customers stage must know of an account, one record a holder."""
 
 from __future__ import annotations
 

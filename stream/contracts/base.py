@@ -1,8 +1,8 @@
 """What every contract is made of: field types, the two base classes, and the one way from bytes to a record.
 
-A topic has a public pydantic model and a `msgspec.Struct` for the hot path. Both take their field types from here, and every type
-carries msgspec's constraint, pydantic's and one check function, so the two accept and refuse the same values by construction.
-What spans fields is a plain function that reads attributes, and both call it.
+A topic has a public pydantic model and a `msgspec.Struct` for the hot path. Both take their field types from
+here, and every type carries msgspec's constraint, pydantic's and one check function, so the two accept and
+refuse the same values by construction. What spans fields is a plain function on attributes that both call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import (
     Any,
     NamedTuple,
     NoReturn,
-    Protocol,
     TypeVar,
     Union,
     get_args,
@@ -45,12 +44,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from stream.contracts import money
 from stream.contracts.vocabulary import CHANNELS, Channel
 from stream.errors import BadRecord, Reason
+from stream.reference.currencies import EXPONENTS
 
 FIRST_YEAR, LAST_YEAR = 1900, 9998
-"""Times and dates lie within these years: further out, a shift by a zone or by working days would overflow."""
+"""Times and dates lie within these years: further out, a shift by a zone or some days would overflow."""
 
 DEEPEST = 300
-"""Nesting beyond this is refused: the interpreter's own limit depends on who calls, and a replay must decide the same."""
+"""Deeper nesting is refused: the interpreter's limit depends on who calls, and a replay must decide alike."""
 
 
 def refuse(reason: Reason, field: str, why: str) -> NoReturn:
@@ -58,12 +58,12 @@ def refuse(reason: Reason, field: str, why: str) -> NoReturn:
     raise BadRecord(reason, field, why)
 
 
-# --- field types -------------------------------------------------------------------------------------------------------------------
+# --- field types -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One form of value: `holds(value)` says whether it is good; else it is refused for `reason`, in the words of `why`.
+    """One form of value: where `holds(value)` is false it is refused for `reason`, in the words of `why`.
 
     As metadata of a type it works for pydantic (through `__call__`) and for our decoders (which look it up).
     """
@@ -74,7 +74,7 @@ class Check:
 
     def __call__(self, value: Any) -> Any:
         if not self.holds(value):
-            raise PydanticCustomError(self.reason.value, self.why)  # type: ignore[arg-type]
+            raise PydanticCustomError(self.reason.value, self.why)
         return value
 
 
@@ -89,7 +89,7 @@ def _within(value: date) -> bool:
 
 @cache
 def _zones() -> frozenset[str]:
-    """The IANA names of the pinned tzdata package: the same on every machine, whatever its system files hold."""
+    """The IANA names of the tzdata package: the same on every machine, whatever its system files hold."""
     names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
     return frozenset(names) - {"Factory", "localtime"}
 
@@ -99,7 +99,7 @@ def _is_zone(name: str) -> bool:
 
 
 def _is_currency(code: str) -> bool:
-    return code in money.currencies.EXPONENTS
+    return code in EXPONENTS
 
 
 def _may_end(value: datetime | None) -> bool:
@@ -137,7 +137,7 @@ _AwareTime = Annotated[datetime, Meta(tz=True)]
 
 
 def _read_time(value: object) -> object:
-    """An RFC 3339 string by msgspec's own reader, so that both sides read the same instant; an aware datetime as it is."""
+    """An RFC 3339 string by msgspec's own reader, so that both sides agree; an aware datetime as it is."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise PydanticCustomError(Reason.BAD_TIME.value, "no offset")
@@ -189,7 +189,7 @@ Id = Annotated[
 Code = Id
 """A short word of the sender's own list, in the form of an id."""
 Text = Annotated[str, Meta(max_length=1000), Field(max_length=1000)]
-"""Free text, at most 1,000 characters. (Both readers refuse what is not Unicode, such as lone surrogates, by themselves.)"""
+"""Free text, at most 1,000 characters. (Both readers refuse lone surrogates by themselves.)"""
 Amount = Annotated[
     str,
     Meta(min_length=1),
@@ -222,7 +222,7 @@ Time = Annotated[datetime, Meta(tz=True), BeforeValidator(_read_time), AfterVali
 Until = Annotated[
     Annotated[datetime, Meta(tz=True)] | None, BeforeValidator(_read_until), AfterValidator(_UNTIL), _UNTIL
 ]
-"""An instant at which something ends, or None. The year 9999, by which many systems mean "never", is read as None."""
+"""An instant at which something ends, or None. The year 9999, in many systems "never", is read as None."""
 IsoDate = Annotated[date, BeforeValidator(_read_date), AfterValidator(_DATE), _DATE]
 """A calendar day: ISO 8601, between the years 1900 and 9998."""
 Zone = Annotated[str, Meta(min_length=1), Field(min_length=1), AfterValidator(_ZONE), _ZONE]
@@ -281,18 +281,18 @@ Channels = Annotated[dict[Channel, _T], BeforeValidator(_known_channels)]
 """Something for some of the channels."""
 
 
-# --- the two base classes ----------------------------------------------------------------------------------------------------------
+# --- the two base classes --------------------------------------------------------------------------------
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The hot-path form of a topic's value. Fields that hold their default are omitted when encoded.
 
-    Subclasses say `kw_only=True` themselves, as msgspec does not inherit it, and `frozen=True`, for the type checker.
+    Subclasses repeat `kw_only=True`, which msgspec does not inherit, and `frozen=True` for the type checker.
     """
 
 
 class Model(BaseModel):
-    """The public form of a topic's value: strict, frozen, unknown fields ignored, and inputs hidden in its errors."""
+    """The public form of a value: strict, frozen, unknown fields ignored, inputs hidden in its errors."""
 
     model_config = ConfigDict(
         strict=True, frozen=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False
@@ -307,14 +307,14 @@ class Model(BaseModel):
             reason, why, field = bad.reason.value, bad.why, bad.field
         else:
             return self
-        raise PydanticCustomError(reason, why, {"field": field})  # type: ignore[arg-type]
+        raise PydanticCustomError(reason, why, {"field": field})
 
 
 R = TypeVar("R", bound=Record)
 M = TypeVar("M", bound=Model)
 
 
-# --- rules that span fields --------------------------------------------------------------------------------------------------------
+# --- rules that span fields ------------------------------------------------------------------------------
 
 Rule = Callable[[Any], None]
 
@@ -322,7 +322,7 @@ _RULES: dict[type, tuple[Rule, ...]] = {}
 
 
 def rules(*checks: Rule) -> Callable[[type[_T]], type[_T]]:
-    """Decorates a Record or Model: its values must pass these functions, which raise BadRecord with a field and a fixed phrase."""
+    """Decorates a Record or Model: its values must pass these, which raise BadRecord without any data."""
 
     def register(kind: type[_T]) -> type[_T]:
         _RULES[kind] = checks
@@ -363,7 +363,7 @@ def _amounts_rule(kind: type) -> Rule | None:
     return check
 
 
-# --- checks of a record ------------------------------------------------------------------------------------------------------------
+# --- checks of a record ----------------------------------------------------------------------------------
 
 
 def _hints(kind: type) -> dict[str, Any]:
@@ -443,7 +443,7 @@ def _plan(kind: type[msgspec.Struct]) -> _Plan:
     branches: list[_Branch] = []
     for name, hint in hints.items():
         check = _check_of(hint)
-        # The rule on amounts reads the whole string; where a currency is sure to be beside it, nothing is left to check here.
+        # The rule on amounts reads the whole string: where a currency is sure to be beside it, it is enough.
         if check in (_AMOUNT, _SIGNED) and _check_of(hints.get("currency")) and _required(kind, "currency"):
             continue
         if check is _CURRENCY and _required(kind, name) and _sure_amount(kind, hints):
@@ -476,7 +476,7 @@ def _sure_amount(kind: type[msgspec.Struct], hints: Mapping[str, Any]) -> bool:
 
 
 def check(record: msgspec.Struct) -> None:
-    """Everything the bare decoder does not see: forms of strings, ranges of times, and rules across fields. Raises BadRecord."""
+    """What the bare decoder does not see: forms, ranges of times, rules across fields. Raises BadRecord."""
     _plan(type(record)).check(record)
 
 
@@ -521,7 +521,7 @@ def _without_far_ends(record: R, ends: tuple[str, ...]) -> R:
     return msgspec.structs.replace(record, **far) if far else record
 
 
-# --- from bytes --------------------------------------------------------------------------------------------------------------------
+# --- from bytes ------------------------------------------------------------------------------------------
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
@@ -542,7 +542,7 @@ def _too_deep(value: bytes) -> bool:
 
 
 def reader_of(bare: msgspec.json.Decoder[R]) -> Callable[[bytes], R]:
-    """Bytes to a record by a bare decoder, its errors turned into BadRecord: JSON, types and closed lists, no more."""
+    """Bytes to a record by a bare decoder: JSON, types and closed lists. Its errors become BadRecord."""
     read = bare.decode
 
     def reader(value: bytes) -> R:
@@ -564,7 +564,7 @@ def reader_of(bare: msgspec.json.Decoder[R]) -> Callable[[bytes], R]:
 
 
 def decoder_of(bare: msgspec.json.Decoder[R]) -> Callable[[bytes], R]:
-    """The full decoder of a topic: `reader_of`, then every check. BadRecord says which field and why, never what it held."""
+    """The full decoder of a topic: reads, then checks. BadRecord never says what a field held."""
     read = reader_of(bare)
     plan = _plan(bare.type)
     ends = _ends(bare.type)
@@ -581,7 +581,7 @@ _PATH = re.compile(r" - at (`key` in )?`\$([^`]*)`$")
 
 
 def _translate(error: Exception) -> BadRecord:
-    """A reason and a field for what msgspec found. Its message may quote the record, so nothing of it is passed on but the path."""
+    """Reason and field of what msgspec found. Its message may quote data: only the path is passed on."""
     if not isinstance(error, msgspec.ValidationError):
         return BadRecord(Reason.BAD_JSON, "", "not valid JSON in UTF-8")
     message = str(error)
@@ -592,9 +592,7 @@ def _translate(error: Exception) -> BadRecord:
         return BadRecord(Reason.MISSING_FIELD, _join(field, name), "is missing")
     if message.startswith("Invalid enum value"):
         return BadRecord(Reason.UNKNOWN_VALUE, field, "not in the closed list")
-    if message.startswith("Invalid RFC3339 encoded datetime") or message.startswith(
-        "Expected `datetime` with a timezone"
-    ):
+    if message.startswith(("Invalid RFC3339 encoded datetime", "Expected `datetime` with a timezone")):
         return BadRecord(Reason.BAD_TIME, field, "not RFC 3339 with an offset")
     if message.startswith("Invalid RFC3339 encoded date"):
         return BadRecord(Reason.BAD_TIME, field, "not an ISO 8601 date")
@@ -611,7 +609,7 @@ _REASONS = {reason.value: reason for reason in Reason}
 
 
 def validate(model: type[M], data: object) -> M:
-    """The public model of Python data (what a JSON reader gives). Raises BadRecord, with no data of the record in it."""
+    """The public model of what a JSON reader gives. Raises BadRecord, with no data of the record in it."""
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -39,7 +39,7 @@ _read_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
 def unwrap(value: bytes, headers: Headers) -> bytes:
-    """The JSON value itself. Plain values and CloudEvents in binary mode pass through; structured ones are opened.
+    """The JSON value itself. Plain ones and binary-mode CloudEvents pass through; structured ones are opened.
 
     BadRecord BAD_ENVELOPE where an envelope or a prefix cannot be opened.
     """
@@ -95,7 +95,7 @@ def _open(value: bytes, kind: bytes) -> bytes:
 
 
 def traceparent_of(headers: Headers) -> bytes | None:
-    """The W3C trace context of a record, from `traceparent` or CloudEvents' `ce_traceparent`; None where there is no sound one."""
+    """The W3C trace context: `traceparent` or `ce_traceparent`; None where there is no sound one."""
     for name, content in headers:
         if name in ("traceparent", "ce_traceparent") and content and _TRACEPARENT.fullmatch(content):
             return content
@@ -105,7 +105,7 @@ def traceparent_of(headers: Headers) -> bytes | None:
 def headers_for(
     topic: str, event_id: str, time: datetime, traceparent: bytes | None
 ) -> tuple[tuple[str, bytes], ...]:
-    """Headers that make an output a binary-mode CloudEvent, always in this order. `time` is aware, and told in UTC."""
+    """Headers that make an output a binary-mode CloudEvent, in this order. `time` is aware; told in UTC."""
     told = msgspec.to_builtins(time.astimezone(UTC))
     headers = (
         ("ce_specversion", b"1.0"),

@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 
 def derive(*parts: str) -> str:
-    """32 hexadecimal digits that depend on every part and on where each begins: `("a", "bc")` is not `("ab", "c")`."""
+    """32 hexadecimal digits that depend on every part and where it begins: ("a", "bc") is not ("ab", "c")."""
     digest = blake2b(digest_size=16)
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")

@@ -25,7 +25,7 @@ def exponent(currency: str) -> int:
 # A cache of a pure function: detectors convert again what the decoder has checked.
 @lru_cache(maxsize=1 << 16)
 def signed_minor_units(text: str, currency: str) -> int:
-    """`"-12.5"` of `GBP` is -1250. BadRecord BAD_AMOUNT where it is no plain decimal string of that currency."""
+    """`"-12.5"` of `GBP` is -1250. BadRecord BAD_AMOUNT if it is no plain decimal string of that currency."""
     match = _PLAIN.fullmatch(text)
     if match is None:
         raise BadRecord(Reason.BAD_AMOUNT, "", "not a plain decimal string")
@@ -43,8 +43,8 @@ def signed_minor_units(text: str, currency: str) -> int:
 def minor_units(text: str, currency: str) -> int:
     """`"120.5"` of `GBP` is 12050.
 
-    BadRecord BAD_AMOUNT for anything but `[0-9]{1,15}(\\.[0-9]{1,4})?` with at most the currency's decimals (no sign, no
-    exponent), UNKNOWN_VALUE for an unknown currency. The result is below 10**18.
+    BadRecord BAD_AMOUNT for anything but one to 15 digits and at most the currency's decimals after a point
+    (no sign, no exponent), UNKNOWN_VALUE for an unknown currency. The result is below 10**18.
     """
     if text.startswith("-"):
         raise BadRecord(Reason.BAD_AMOUNT, "", "negative")

@@ -29,9 +29,10 @@ from stream.errors import BadRecord
 
 
 def _in_its_currency(record: Offer | OfferRecord) -> None:
-    for index, instalment in enumerate(record.instalments):
+    amounts = [instalment.amount for instalment in record.instalments]
+    for index, amount in enumerate(amounts):
         try:
-            money.minor_units(instalment.amount, record.currency)
+            money.minor_units(amount, record.currency)
         except BadRecord as bad:
             raise BadRecord(bad.reason, f"instalments[{index}].amount", bad.why) from None
 

@@ -1,4 +1,4 @@
-"""`operator-actions` (customer_id, or `*` in every partition): stop, snooze and resume, by a person, with a reason."""
+"""`operator-actions` (customer_id, or `*` in every partition): stop, snooze and resume, by a person."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The closed lists of the contracts: each a `Literal` for the types and a tuple of its words in a fixed order.
+"""The closed lists of the contracts: each a `Literal` for types, and a tuple of its words in a fixed order.
 
-The index of a word in its tuple is the code that arrays store. New words are therefore appended, never inserted.
+The index of a word in its tuple is the code that arrays store, so new words are appended, never inserted.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 Category = Literal[
-    "mortgage", "rent", "council_tax", "energy", "water", "telecom", "insurance", "loan", "credit_card", "car_finance",
-    "short_term_credit", "subscription", "childcare", "child_maintenance", "education", "student_loan", "medical", "tax",
-    "fines", "personal_debt", "transport", "groceries", "gambling", "cash", "savings", "transfer", "salary", "benefit",
-    "pension", "fee", "other",
+    "mortgage", "rent", "council_tax", "energy", "water", "telecom", "insurance", "loan", "credit_card",
+    "car_finance", "short_term_credit", "subscription", "childcare", "child_maintenance", "education",
+    "student_loan", "medical", "tax", "fines", "personal_debt", "transport", "groceries", "gambling",
+    "cash", "savings", "transfer", "salary", "benefit", "pension", "fee", "other",
 ]  # fmt: skip
 CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
 
@@ -40,7 +40,7 @@ Report = Literal["arudd", "addacs", "auddis", "ddica"]
 REPORTS: Final[tuple[Report, ...]] = get_args(Report)
 
 RType = Literal["reject", "return", "refund", "refusal", "reversal"]
-"""The SEPA R-transaction: before settlement, by the bank, to the customer, by the customer, by the creditor itself."""
+"""The SEPA R-transaction: before settlement, by the bank, to or by the customer, by the creditor itself."""
 R_TYPES: Final[tuple[RType, ...]] = get_args(RType)
 
 BillOutcome = Literal["missed", "part_paid", "paid_late", "waived"]
@@ -59,19 +59,20 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = get_args(Day)
 
 Vulnerability = Literal[
-    "health", "life_event", "resilience", "capability",
-    "physical_disability", "severe_illness", "hearing", "sight", "mental_health", "mental_capacity", "addiction",
-    "gambling_harm", "bereavement", "job_loss", "income_shock", "relationship_breakdown", "domestic_abuse",
-    "economic_abuse", "caring", "retirement", "low_income", "over_indebtedness", "low_literacy", "low_numeracy",
-    "language_barrier", "digital_exclusion", "learning_difficulty", "young_adult", "old_age", "scam_victim",
-    "care_leaver", "prison_leaver", "migration",
+    "health", "life_event", "resilience", "capability", "physical_disability", "severe_illness", "hearing",
+    "sight", "mental_health", "mental_capacity", "addiction", "gambling_harm", "bereavement", "job_loss",
+    "income_shock", "relationship_breakdown", "domestic_abuse", "economic_abuse", "caring", "retirement",
+    "low_income", "over_indebtedness", "low_literacy", "low_numeracy", "language_barrier",
+    "digital_exclusion", "learning_difficulty", "young_adult", "old_age", "scam_victim", "care_leaver",
+    "prison_leaver", "migration",
 ]  # fmt: skip
-"""The four drivers of FCA FG21/1 first, then characteristics under them. They route or relax, and are never scored."""
+"""The four drivers of FCA FG21/1 first, then characteristics under them. They route or relax, never score."""
 VULNERABILITIES: Final[tuple[Vulnerability, ...]] = get_args(Vulnerability)
 
 HoldKind = Literal[
-    "dispute", "hardship_plan", "breathing_space", "mental_health_crisis", "mental_capacity", "bereavement", "insolvency",
-    "cease", "opt_out", "complaint", "represented", "debt_advice", "vulnerable_review", "fraud",
+    "dispute", "hardship_plan", "breathing_space", "mental_health_crisis", "mental_capacity", "bereavement",
+    "insolvency", "cease", "opt_out", "complaint", "represented", "debt_advice", "vulnerable_review",
+    "fraud",
 ]  # fmt: skip
 HOLD_KINDS: Final[tuple[HoldKind, ...]] = get_args(HoldKind)
 
@@ -79,9 +80,9 @@ ContactDirection = Literal["inbound", "outbound"]
 CONTACT_DIRECTIONS: Final[tuple[ContactDirection, ...]] = get_args(ContactDirection)
 
 Outcome = Literal[
-    "attempted", "not_connected", "delivered", "failed", "opened", "clicked", "no_answer", "conversation", "promise",
-    "refused", "wrong_party", "opted_out", "complaint", "dispute", "hardship", "represented", "plan_proposed",
-    "plan_accepted", "plan_declined",
+    "attempted", "not_connected", "delivered", "failed", "opened", "clicked", "no_answer", "conversation",
+    "promise", "refused", "wrong_party", "opted_out", "complaint", "dispute", "hardship", "represented",
+    "plan_proposed", "plan_accepted", "plan_declined",
 ]  # fmt: skip
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
@@ -107,14 +108,14 @@ IssueStatus = Literal["issued", "withdrawn"]
 ISSUE_STATUSES: Final[tuple[IssueStatus, ...]] = get_args(IssueStatus)
 
 Treatment = Literal[
-    "payment_reminder", "small_bill_check_in", "bounce_explained", "payment_date_change", "flexible_plan", "debt_advice",
-    "education", "plan_reminder", "recognition",
+    "payment_reminder", "small_bill_check_in", "bounce_explained", "payment_date_change", "flexible_plan",
+    "debt_advice", "education", "plan_reminder", "recognition",
 ]  # fmt: skip
 TREATMENTS: Final[tuple[Treatment, ...]] = get_args(Treatment)
 
 SuggestedAction = Literal[
-    "plan", "payment_date", "interest_or_fee_relief", "settlement", "debt_advice", "education", "counter_offer",
-    "plan_review",
+    "plan", "payment_date", "interest_or_fee_relief", "settlement", "debt_advice", "education",
+    "counter_offer", "plan_review",
 ]  # fmt: skip
 """What an escalation may suggest. Relief and settlement are for a person to decide."""
 SUGGESTED_ACTIONS: Final[tuple[SuggestedAction, ...]] = get_args(SuggestedAction)

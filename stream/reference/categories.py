@@ -24,7 +24,10 @@ class CategoryFacts(NamedTuple):
 _PRIORITY: Final[dict[str, Priority]] = {word: word for word in PRIORITIES}
 
 CATEGORY: Final[MappingProxyType[str, CategoryFacts]] = MappingProxyType(
-    {row["category"]: CategoryFacts(row["noun"], _PRIORITY[row["priority"]], row["source"]) for row in rows("categories.csv")}
+    {
+        row["category"]: CategoryFacts(row["noun"], _PRIORITY[row["priority"]], row["source"])
+        for row in rows("categories.csv")
+    }
 )
 """Facts by category: every word of the contracts' list, in its order."""
 

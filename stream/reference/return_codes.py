@@ -8,8 +8,8 @@ from typing import Final, Literal, NamedTuple, get_args
 from stream.reference._table import rows
 
 Class = Literal[
-    "unknown", "stress", "ambiguous_stress", "weak_stress", "ambiguous", "customer_act", "unauthorised", "admin",
-    "technical", "legal", "life_event", "person_check", "pending",
+    "unknown", "stress", "ambiguous_stress", "weak_stress", "ambiguous", "customer_act", "unauthorised",
+    "admin", "technical", "legal", "life_event", "person_check", "pending",
 ]  # fmt: skip
 CLASSES: Final[tuple[Class, ...]] = get_args(Class)
 """Every class. Its index is the code that arrays store, so new ones are appended."""
@@ -39,7 +39,7 @@ ANY: Final = "*"
 """In the code column: every code of the scheme and R-transaction that has no row of its own."""
 
 _SHARED: Final = {"sepa_sct": "sepa_sdd"}
-"""Schemes that use another's list: ISO 20022 return reasons are one list for SEPA debits and credit transfers."""
+"""Schemes that use another's list: ISO 20022 has one for SEPA debits and credit transfers."""
 
 Key = tuple[str, str, str, str]
 
@@ -72,10 +72,10 @@ def normalise(scheme: str, code: str) -> str:
 
 @lru_cache(maxsize=4096)
 def lookup(scheme: str, report: str | None, r_type: str | None, code: str) -> ReturnCode:
-    """What a return code means; `UNKNOWN` (class `unknown`, weight 0) for what the table does not list. Never raises.
+    """What a return code means; `UNKNOWN` (weight 0) for what the table does not list. Never raises.
 
-    `report` is `arudd` where a Bacs return names none, and `r_type` counts for SEPA only: its reversals, which the creditor starts
-    itself, are never stress. A row for the R-transaction type goes before a row for any.
+    `report` is `arudd` where a Bacs return names none, and `r_type` counts for SEPA only: its reversals, which
+    the creditor starts itself, are never stress. A row for the R-transaction type goes before a row for any.
     """
     scheme = _SHARED.get(scheme, scheme)
     report = (report or "arudd") if scheme == "bacs" else ""
