@@ -122,6 +122,16 @@ class Admin:
             )
         return found
 
+    def find_settled(self, names: Iterable[str], patience: float = 15.0) -> dict[str, Found | None]:
+        """As `find`, after waiting for new topics to be known everywhere and to have leaders."""
+        names = list(names)
+        deadline = time.monotonic() + patience
+        while True:
+            found = self.find(names)
+            if all(topic is not None and not topic.leaderless for topic in found.values()) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
+
     def ids(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
         """Topic id and partition count by name, of those that exist."""
         described = _ask(lambda: self._client.describe_topics(TopicCollection(list(names)), request_timeout=_TIMEOUT))

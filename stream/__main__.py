@@ -1,0 +1,5 @@
+"""`python -m stream`: the command `ews`."""
+
+from stream.cli import main
+
+main()

@@ -1,0 +1,43 @@
+"""The command line: thin commands over the package. Data on stdout, logs on stderr, exit codes 0, 1, 2, 3."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from stream.cli.config import config
+from stream.cli.demo import demo
+from stream.cli.explain import explain
+from stream.cli.replay import replay
+from stream.cli.simulate import simulate
+from stream.cli.topics import topics
+from stream.cli.version import version
+from stream.cli.worker import worker
+from stream.errors import EwsError
+
+app = typer.Typer(
+    name="ews",
+    help="A real-time early-warning system for financial stress: core-banking events in, supportive nudges and human "
+    "escalations out, exactly once.",
+    epilog="Every option is also an EWS_* variable. Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, worker, replay, simulate, explain, version):
+    app.command()(command)
+app.add_typer(topics, name="topics")
+app.add_typer(config, name="config")
+
+
+def main() -> None:
+    """Entry point of the command `ews`."""
+    try:
+        app()
+    except EwsError as error:
+        sys.stderr.write(f"ews: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
