@@ -1,8 +1,9 @@
 """The record of a customer: what must be remembered to treat a person well and lawfully.
 
-All times are milliseconds since 1970-01-01 UTC, event time; `None` as an end means open-ended, 0 as a time means never. Every list
-is bounded: see the `MAX_*` constants. A stored record is one version byte and a msgpack map by field name, so a field can be
-added without a new version; a version this program does not know is refused.
+All times are milliseconds since 1970-01-01 UTC, event time; `None` as an end means open-ended, 0 as a time
+means never. Every list is bounded: see the `MAX_*` constants. A stored record is one version byte and a
+msgpack map by field name, so a field can be added without a new version; a version this program does not know
+is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ MAX_SNOOZES: Final = 32
 
 
 class Quiet(msgspec.Struct, omit_defaults=True):
-    """Hours in which the customer asked to be left alone: local minutes of the day, [start, end); may cross midnight."""
+    """Hours in which the customer asked to be left alone:
+
+    local minutes of the day, [start, end); may cross midnight.
+    """
 
     start: int
     end: int
@@ -128,13 +132,17 @@ class Nudge(msgspec.Struct, omit_defaults=True):
     body: bytes = b""
     """The record as issued, so that a withdrawal can repeat it; empty once withdrawn."""
     withdrawn: bool = False
+    reached: bool = False
+    """Whether an outcome says that it was delivered."""
     counts: bool = True
     """Whether it counts against the caps: not when it was taken back before anybody can have received it."""
     trace: bytes = b""
 
 
 class Episode(msgspec.Struct, omit_defaults=True):
-    """A treatment that is wanted, from the moment its first signal called for it until its last one is gone."""
+    """A treatment that is wanted, from the moment its first signal called for it until its last one
+    is gone.
+    """
 
     treatment: str
     subject: str
@@ -190,7 +198,10 @@ class Order(msgspec.Struct, omit_defaults=True):
 
 
 class Customer(msgspec.Struct, omit_defaults=True):
-    """Everything remembered of one customer. Without a profile the customer is unknown, and nothing is sent."""
+    """Everything remembered of one customer.
+
+    Without a profile the customer is unknown, and nothing is sent.
+    """
 
     customer_id: str
     profile: Profile | None = None

@@ -1,0 +1,568 @@
+"""The customers stage: one record per customer; ladder, permission, nudges, escalations and decisions.
+
+`CustomersStep` keeps the records of one partition as bytes and opens those it needs; what is known of a
+customer changes only by a record of theirs, and by the clock. When the clock moves, everything whose time has
+come is decided first, in order of time and customer, and then the record itself is applied; the record's own
+customer is decided once, with the record in hand, so that a hold read at the very instant a nudge was due
+still stops it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from stream.contracts import (
+    account_facts,
+    cases,
+    contact_outcomes,
+    customers,
+    holds,
+    operator_actions,
+    signals,
+)
+from stream.contracts.envelope import headers_for, traceparent_of, unwrap
+from stream.contracts.ids import derive
+from stream.contracts.money import minor_units
+from stream.contracts.vocabulary import DAYS
+from stream.engine import ticks
+from stream.engine.step import Drained, Output, Placement, Record, Refused
+from stream.errors import BadRecord, Reason
+from stream.tables import customer as table
+from stream.tables.customer import Customer, Partition
+from stream.treatment.evaluate import (
+    SEVERITY_ORDER,
+    Moment,
+    Said,
+    erase,
+    evaluate,
+    keep_reasons,
+    promise_deadline,
+    watch,
+)
+from stream.treatment.local_time import DAY, from_ms, to_ms
+from stream.treatment.permission import Operator
+from stream.treatment.policy import Policy, minutes
+
+STAGE: Final = "customers"
+EVERYBODY: Final = b"*"
+TRIGGERS: Final = {
+    "customers": "customer",
+    "holds": "hold",
+    "contact-outcomes": "outcome",
+    "cases": "case",
+    "operator-actions": "operator",
+    "signals": "signal",
+    "account-facts": "facts",
+}
+REACHED: Final = frozenset({"delivered", "opened", "clicked", "conversation", "promise"})
+"""Outcomes that show a nudge arrived, so that it counts even if it was taken back."""
+ANSWERS: Final = frozenset(
+    {
+        "clicked", "conversation", "promise", "refused", "opted_out", "complaint", "dispute", "hardship",
+        "represented", "plan_proposed", "plan_accepted", "plan_declined",
+    }
+)  # fmt: skip
+"""Outcomes of an outbound contact that end a silence; inbound contact always does."""
+HOLDS_FROM_OUTCOMES: Final = frozenset({"complaint", "dispute", "represented"})
+"""What a customer may say that holds contact at once, until the holds feed has caught up."""
+
+
+class CustomersStep:
+    """The pure part of the customers stage, for one partition.
+
+    See `stream.engine.step.Step` for what it promises.
+    """
+
+    def __init__(self, placement: Placement, policy: Policy, contact_from: datetime | None = None) -> None:
+        self._placement = placement
+        self._policy = policy
+        self._contact_from = None if contact_from is None else to_ms(contact_from)
+        self._rows: dict[str, bytes] = {}
+        self._live: dict[str, Customer] = {}
+        """Records opened since the last drain."""
+        self._erased: set[str] = set()
+        self._partition = Partition()
+        self._partition_row = b""
+        self._heap: list[tuple[int, str]] | None = None
+        """(due, customer), with entries that have been overtaken; None until it is built."""
+        self._due: dict[str, int] = {}
+        self._spoken_to: set[str] = set()
+        """Customers with a nudge that stands or waits: those whom an operator's word for all concerns."""
+        self._outputs: list[Output] = []
+        self.counters: Counter[str] = Counter()
+
+    # --- the protocol
+
+    @property
+    def clock(self) -> int:
+        """The latest min(time of the event, record timestamp) seen, in ms."""
+        return self._partition.clock
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Takes back rows of earlier drains. Raises `StateError` for a version this program does not know."""
+        for key, value in rows:
+            if key == table.PARTITION_KEY:
+                if value is not None:
+                    self._partition, self._partition_row = table.decode_partition(value), value
+                continue
+            customer_id = key.decode()
+            if value is None:
+                self._rows.pop(customer_id, None)
+                self._due.pop(customer_id, None)
+                self._spoken_to.discard(customer_id)
+                continue
+            self._rows[customer_id] = value
+            self._note(table.decode(value))
+        self._heap = None
+
+    def apply(self, topic: str, records: Sequence[Record]) -> list[Refused]:
+        """Applies a chunk of one input topic in order; returns the records that are bad."""
+        refused: list[Refused] = []
+        apply_one = self._tick if topic == "ticks" else self._tombstone_or_event
+        for index, record in enumerate(records):
+            try:
+                apply_one(topic, record)
+            except BadRecord as bad:
+                why = ": ".join(part for part in (bad.field, bad.why) if part)
+                refused.append(Refused(index, bad.reason, why))
+        return refused
+
+    def drain(self) -> Drained:
+        """What changed and was said since the last drain."""
+        gone = sorted(self._erased.difference(self._live))
+        rows: list[tuple[bytes, bytes | None]] = [(table.changelog_key(each), None) for each in gone]
+        self._erased.clear()
+        for customer_id, customer in self._live.items():
+            stored = table.encode(customer)
+            if self._rows.get(customer_id) != stored:
+                self._rows[customer_id] = stored
+                rows.append((table.changelog_key(customer_id), stored))
+        self._live.clear()
+        stored = table.encode(self._partition)
+        if stored != self._partition_row:
+            self._partition_row = stored
+            rows.append((table.PARTITION_KEY, stored))
+        outputs, self._outputs = self._outputs, []
+        return Drained(rows, outputs)
+
+    def next_due(self) -> int | None:
+        """When the passing of time alone will next change something."""
+        heap = self._schedule()
+        while heap and self._due.get(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    # --- records
+
+    def _tick(self, topic: str, record: Record) -> None:
+        if record.value is None:
+            raise BadRecord(Reason.NULL_VALUE)
+        try:
+            tick = ticks.decode(record.value)
+        except (ValueError, RecursionError):
+            tick = None
+        if tick is None:
+            raise BadRecord(Reason.BAD_JSON, "", "not a tick")
+        if tick.stage == STAGE and tick.partition == self._placement.partition:
+            self._advance(tick.at, None)
+
+    def _tombstone_or_event(self, topic: str, record: Record) -> None:
+        key = record.key
+        if key is None:
+            raise BadRecord(Reason.NULL_KEY)
+        for_all = topic == "operator-actions" and key == EVERYBODY
+        if not for_all and not self._placement.holds(key):
+            raise BadRecord(Reason.MISPARTITIONED)
+        if record.value is None:
+            if topic != "customers":
+                raise BadRecord(Reason.NULL_VALUE)
+            self._erase(key, record)
+            return
+        decode, time_of, tell = _TOPICS[topic]
+        event = decode(unwrap(record.value, record.headers))
+        customer_id: str | None = event.customer_id
+        if (EVERYBODY if customer_id is None else customer_id.encode()) != key:
+            raise BadRecord(Reason.KEY_MISMATCH)
+        at = to_ms(time_of(event))
+        if at > record.timestamp + DAY:
+            raise BadRecord(Reason.TOO_FAR_AHEAD)
+        clock = min(at, record.timestamp)
+        if for_all:
+            self._advance(clock, None)
+            self._operate_for_all(event, record)
+            return
+        assert customer_id is not None
+        self._advance(clock, customer_id)
+        customer = self._open(customer_id)
+        trace = traceparent_of(record.headers) or b""
+        if tell(self, customer, event, trace):
+            self._evaluate(customer, TRIGGERS[topic], trace)
+        elif customer.due is not None and customer.due <= self.clock:
+            self._evaluate(customer, "tick", b"")
+
+    def _erase(self, key: bytes, record: Record) -> None:
+        try:
+            customer_id = key.decode()
+        except UnicodeDecodeError:
+            customer_id = ""
+        if not customer_id:
+            raise BadRecord(Reason.KEY_MISMATCH)
+        known = customer_id in self._rows or customer_id in self._live
+        customer = self._open(customer_id)
+        self._say(erase(customer, self._moment("customer", traceparent_of(record.headers) or b"")))
+        self._live.pop(customer_id, None)
+        self._due.pop(customer_id, None)
+        self._spoken_to.discard(customer_id)
+        if known:
+            self._rows.pop(customer_id, None)
+            self._erased.add(customer_id)
+
+    # --- time
+
+    def _advance(self, clock: int, own: str | None) -> None:
+        """Moves the clock and decides whatever has fallen due, but for the customer whose record is
+        about to be applied.
+        """
+        if clock <= self._partition.clock:
+            return
+        self._partition.clock = clock
+        for detector, until in list(self._partition.snoozes.items()):
+            if until is not None and until <= clock:
+                del self._partition.snoozes[detector]
+        heap = self._schedule()
+        while heap and heap[0][0] <= clock:
+            due, customer_id = heapq.heappop(heap)
+            if self._due.get(customer_id) == due and customer_id != own:
+                self._evaluate(self._open(customer_id), "tick", b"")
+
+    def _schedule(self) -> list[tuple[int, str]]:
+        if self._heap is None or len(self._heap) > 2 * len(self._due) + 64:
+            self._heap = [(due, customer_id) for customer_id, due in self._due.items()]
+            heapq.heapify(self._heap)
+        return self._heap
+
+    # --- customers
+
+    def _open(self, customer_id: str) -> Customer:
+        customer = self._live.get(customer_id)
+        if customer is None:
+            stored = self._rows.get(customer_id)
+            customer = table.decode(stored) if stored is not None else Customer(customer_id)
+            self._live[customer_id] = customer
+        return customer
+
+    def _moment(self, trigger: str, trace: bytes) -> Moment:
+        partition = self._partition
+        operator = Operator(partition.stopped, partition.snoozes)
+        return Moment(partition.clock, self._policy, operator, self._contact_from, trigger, trace)
+
+    def _evaluate(self, customer: Customer, trigger: str, trace: bytes) -> None:
+        self._say(evaluate(customer, self._moment(trigger, trace)))
+        before = self._due.get(customer.customer_id)
+        self._note(customer)
+        if customer.due is not None and customer.due != before:
+            heapq.heappush(self._schedule(), (customer.due, customer.customer_id))
+
+    def _note(self, customer: Customer) -> None:
+        customer_id = customer.customer_id
+        if customer.due is None:
+            self._due.pop(customer_id, None)
+        else:
+            self._due[customer_id] = customer.due
+        if any(nudge.body for nudge in customer.nudges) or any(
+            not each.nudge_id for each in customer.episodes.values()
+        ):
+            self._spoken_to.add(customer_id)
+        else:
+            self._spoken_to.discard(customer_id)
+
+    def _say(self, said: Iterable[Said]) -> None:
+        for topic, key, event_id, at, record, trace in said:
+            headers = headers_for(topic, event_id, from_ms(at), trace or None)
+            self._outputs.append(Output(topic, key.encode(), msgspec.json.encode(record), headers))
+            self._count(topic, record)
+
+    def _count(self, topic: str, record: msgspec.Struct) -> None:
+        match topic:
+            case "nudges":
+                self.counters[f"nudges.{record.treatment}.{record.status}"] += 1  # type: ignore[attr-defined]
+            case "escalations":
+                self.counters[f"escalations.{record.queue}.{record.status}"] += 1  # type: ignore[attr-defined]
+            case "decisions":
+                self.counters[f"decisions.{record.result}"] += 1  # type: ignore[attr-defined]
+            case _:
+                self.counters[f"orders.{record.kind}"] += 1  # type: ignore[attr-defined]
+
+    # --- what each topic tells; each returns whether anything is new
+
+    def _tell_profile(self, customer: Customer, event: customers.CustomerRecord, trace: bytes) -> bool:
+        customer.profile = table.Profile(
+            updated_at=to_ms(event.updated_at),
+            jurisdiction=event.jurisdiction,
+            time_zone=event.time_zone,
+            language=event.language,
+            region=event.region or "",
+            consents={
+                name: 0 if channel.since is None else max(0, to_ms(channel.since))
+                for name, channel in event.channels.items()
+                if channel.consent
+            },
+            preferred=event.preferred_channel or "",
+            quiet=[
+                table.Quiet(
+                    minutes(each.from_), minutes(each.to), [DAYS.index(day) for day in each.days or ()]
+                )
+                for each in event.quiet or ()
+            ],
+            vulnerabilities=list(event.vulnerabilities or ()),
+        )
+        return True
+
+    def _tell_hold(self, customer: Customer, event: holds.HoldRecord, trace: bytes) -> bool:
+        if not table.first_time(customer.seen, "holds", event.event_id):
+            return False
+        occurred_at = to_ms(event.occurred_at)
+        known = customer.holds.get(event.hold_id)
+        if known is not None and known.occurred_at > occurred_at:
+            return False
+        ends = [to_ms(event.ends_at)] if event.ends_at is not None else []
+        if event.treatment_ended_at is not None:
+            ends.append(
+                to_ms(event.treatment_ended_at) + self._policy.holds.crisis_days_after_treatment * DAY
+            )
+        # The later of two ends, and never beyond the lifting.
+        until = max(ends, default=None)
+        if event.lifted_at is not None:
+            lifted_at = to_ms(event.lifted_at)
+            until = lifted_at if until is None else min(until, lifted_at)
+        customer.holds[event.hold_id] = table.Hold(
+            event.hold_id, event.kind, occurred_at, to_ms(event.placed_at), until,
+            event.account_id or "", event.channel or "", event.lifted_at is not None,
+        )  # fmt: skip
+        self._bound_holds(customer)
+        return True
+
+    def _bound_holds(self, customer: Customer) -> None:
+        while len(customer.holds) > table.MAX_HOLDS:
+            over = [
+                hold
+                for hold in customer.holds.values()
+                if hold.until is not None and hold.until <= self.clock
+            ]
+            if not over:
+                # What cannot be remembered must not be forgotten: all is refused until a person has looked.
+                customer.overflow = True
+                del customer.holds[next(reversed(customer.holds))]
+            else:
+                del customer.holds[min(over, key=lambda hold: (hold.until or 0, hold.hold_id)).hold_id]
+
+    def _tell_outcome(
+        self, customer: Customer, event: contact_outcomes.ContactOutcomeRecord, trace: bytes
+    ) -> bool:
+        if not table.first_time(customer.seen, "contact-outcomes", event.event_id):
+            return False
+        at = to_ms(event.occurred_at)
+        if event.direction == "inbound" or event.outcome in ANSWERS:
+            customer.responded_at = max(customer.responded_at, at)
+        if event.nudge_id is not None and event.outcome in REACHED:
+            for nudge in customer.nudges:
+                if nudge.nudge_id == event.nudge_id:
+                    nudge.reached = nudge.counts = True
+        if event.outcome in ("opted_out", "wrong_party"):
+            customer.blocked[event.channel] = max(customer.blocked.get(event.channel, 0), at)
+        if event.outcome in HOLDS_FROM_OUTCOMES:
+            hold_id = derive("outcome", customer.customer_id, event.contact_id, event.outcome)
+            account_id = (event.account_id or "") if event.outcome == "dispute" else ""
+            until = at + self._policy.holds.provisional_days * DAY
+            customer.holds[hold_id] = table.Hold(hold_id, event.outcome, at, at, until, account_id)
+            self._bound_holds(customer)
+        if event.promise is not None:
+            self._tell_promise(customer, event.promise, at, trace)
+        return True
+
+    def _tell_promise(
+        self, customer: Customer, told: contact_outcomes.PromiseRecord, at: int, trace: bytes
+    ) -> None:
+        amount = minor_units(told.amount, told.currency)
+        promise = table.Promise(
+            told.promise_id, told.account_id, amount, told.currency, told.due_date.isoformat(), at
+        )
+        known = customer.promises.get(told.promise_id)
+        if known is not None:
+            if (known.amount, known.due_date, known.currency) == (
+                promise.amount,
+                promise.due_date,
+                promise.currency,
+            ):
+                return
+            # A promise that was made anew: what was paid towards it stays paid.
+            promise.made_at, promise.paid = known.made_at, known.paid
+        customer.promises[told.promise_id] = promise
+        while len(customer.promises) > table.MAX_PROMISES:
+            order = sorted(customer.promises.values(), key=lambda each: (each.status == "open", each.made_at))
+            del customer.promises[order[0].promise_id]
+        if told.promise_id in customer.promises:
+            self._say(watch(promise, customer, self._moment("outcome", trace)))
+
+    def _tell_case(self, customer: Customer, event: cases.CaseRecord, trace: bytes) -> bool:
+        if not table.first_time(customer.seen, "cases", event.event_id):
+            return False
+        at = to_ms(event.occurred_at)
+        known = customer.cases.get(event.case_id)
+        if known is not None and known.at > at:
+            return False
+        opened_at = known.opened_at if known is not None else at
+        closed_at = at if event.status == "closed" else None
+        escalation_id = event.escalation_id or (known.escalation_id if known is not None else "")
+        customer.cases[event.case_id] = table.Case(event.case_id, opened_at, at, closed_at, escalation_id)
+        for escalation in customer.escalations.values():
+            if escalation.escalation_id == escalation_id and escalation.status != "withdrawn":
+                escalation.status = "taken" if event.status == "opened" else "done"
+        while len(customer.cases) > table.MAX_CASES:
+            closed = [case for case in customer.cases.values() if case.closed_at is not None]
+            if closed:
+                del customer.cases[min(closed, key=lambda case: (case.at, case.case_id)).case_id]
+            else:
+                customer.overflow = True
+                del customer.cases[next(reversed(customer.cases))]
+        return True
+
+    def _tell_signal(self, customer: Customer, event: signals.SignalRecord, trace: bytes) -> bool:
+        at = to_ms(event.occurred_at)
+        if not table.first_time(customer.seen, "signals", event.signal_id, event.status, str(at)):
+            return False
+        if event.status == "withdrawn":
+            customer.signals.pop(event.signal_id, None)
+            return True
+        known = customer.signals.get(event.signal_id)
+        customer.signals[event.signal_id] = table.OpenSignal(
+            signal_id=event.signal_id,
+            detector=event.detector,
+            account_id=event.account_id,
+            severity=event.severity,
+            started=known.started if known is not None else at,
+            at=at,
+            reasons=keep_reasons(event.reasons),
+            expires_at=None if event.expires_at is None else to_ms(event.expires_at),
+            proposes_hold=event.proposes_hold or "",
+            trace=trace,
+        )
+        while len(customer.signals) > table.MAX_SIGNALS:
+            mildest = max(
+                customer.signals.values(), key=lambda each: (SEVERITY_ORDER[each.severity], -each.at)
+            )
+            del customer.signals[mildest.signal_id]
+        return True
+
+    def _tell_facts(self, customer: Customer, event: account_facts.AccountFactsRecord, trace: bytes) -> bool:
+        if event.removed:
+            customer.accounts.pop(event.account_id, None)
+            return True
+        pauses = [
+            table.Pause(
+                each.order_id,
+                each.hold_kind,
+                to_ms(each.from_),
+                None if each.until is None else to_ms(each.until),
+            )
+            for each in event.pauses
+            if each.customer_id != customer.customer_id and each.hold_kind in self._policy.holds.shared
+        ]
+        customer.overflow = customer.overflow or len(pauses) > table.MAX_PAUSES
+        customer.accounts[event.account_id] = table.AccountFacts(
+            event.account_id, to_ms(event.as_of), event.role, event.product, pauses[: table.MAX_PAUSES]
+        )
+        while len(customer.accounts) > table.MAX_ACCOUNTS:
+            idle = [
+                each for each in customer.accounts.values() if not each.pauses and each.role != "guarantor"
+            ]
+            customer.overflow = customer.overflow or not idle
+            oldest = min(idle or customer.accounts.values(), key=lambda each: (each.as_of, each.account_id))
+            del customer.accounts[oldest.account_id]
+        self._tell_payments(customer, event)
+        return True
+
+    def _tell_payments(self, customer: Customer, event: account_facts.AccountFactsRecord) -> None:
+        for promise in customer.promises.values():
+            if promise.account_id != event.account_id or promise.status == "kept":
+                continue
+            deadline = promise_deadline(promise, customer, self._policy)
+            for payment in event.payments:
+                at = to_ms(payment.occurred_at)
+                if payment.direction != "credit" or payment.currency != promise.currency:
+                    continue
+                if promise.made_at <= at < deadline:
+                    promise.paid[payment.event_id] = minor_units(payment.amount, payment.currency)
+            while len(promise.paid) > table.MAX_PROMISE_PAYMENTS:
+                first = next(each for each in promise.paid if each)
+                promise.paid[""] = promise.paid.get("", 0) + promise.paid.pop(first)
+
+    def _tell_action(
+        self, customer: Customer, event: operator_actions.OperatorActionRecord, trace: bytes
+    ) -> bool:
+        if not table.first_time(customer.seen, "operator-actions", event.event_id):
+            return False
+        customer.stopped = _operate(customer.snoozes, customer.stopped, event)
+        return True
+
+    def _operate_for_all(self, event: operator_actions.OperatorActionRecord, record: Record) -> None:
+        partition = self._partition
+        if not table.first_time(partition.seen, "operator-actions", event.event_id):
+            return
+        partition.stopped = _operate(partition.snoozes, partition.stopped, event)
+        trace = traceparent_of(record.headers) or b""
+        for customer_id in sorted(self._spoken_to):
+            self._evaluate(self._open(customer_id), "operator", trace)
+
+
+def _operate(
+    snoozes: dict[str, int | None], stopped: bool, event: operator_actions.OperatorActionRecord
+) -> bool:
+    """Applies an operator's word;
+
+    returns whether nudges are stopped. (Breakers are released in the accounts stage.)
+    """
+    detector = event.detector or ""
+    match event.action:
+        case "stop_nudges":
+            return True
+        case "resume_nudges":
+            return False
+        case "snooze":
+            snoozes[detector] = None if event.until is None else to_ms(event.until)
+            while len(snoozes) > table.MAX_SNOOZES:
+                # Too many to tell apart: one snooze of everything, which silences more.
+                ends = list(snoozes.values())
+                snoozes.clear()
+                snoozes[""] = None if None in ends else max(end for end in ends if end is not None)
+        case "unsnooze":
+            snoozes.pop(detector, None)
+    return stopped
+
+
+class _Topic(NamedTuple):
+    decode: Callable[[bytes], Any]
+    time_of: Callable[[Any], datetime]
+    tell: Callable[[CustomersStep, Customer, Any, bytes], bool]
+
+
+_TOPICS: Final[dict[str, _Topic]] = {
+    "customers": _Topic(customers.decode, lambda event: event.updated_at, CustomersStep._tell_profile),
+    "holds": _Topic(holds.decode, lambda event: event.occurred_at, CustomersStep._tell_hold),
+    "contact-outcomes": _Topic(
+        contact_outcomes.decode, lambda event: event.occurred_at, CustomersStep._tell_outcome
+    ),
+    "cases": _Topic(cases.decode, lambda event: event.occurred_at, CustomersStep._tell_case),
+    "operator-actions": _Topic(
+        operator_actions.decode, lambda event: event.occurred_at, CustomersStep._tell_action
+    ),
+    "signals": _Topic(signals.decode, lambda event: event.occurred_at, CustomersStep._tell_signal),
+    "account-facts": _Topic(account_facts.decode, lambda event: event.as_of, CustomersStep._tell_facts),
+}
+"""By topic: how it is read, which of its times is the event's, and what it tells."""
