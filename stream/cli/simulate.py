@@ -25,18 +25,51 @@ from stream.simulate.calendars import add_months
 NAMES = ", ".join(scenario.name for scenario in SCENARIOS)
 
 
+def _flag(name: str, help_: str, **more: Any) -> Any:
+    return typer.Option(f"--{name}", envvar=f"EWS_SIMULATE_{name.upper()}", help=help_, **more)
+
+
+Out = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A new or empty folder. With --kafka it gets truth.jsonl alone, and may be left out."
+    ),
+]
+Customers = Annotated[int, _flag("customers", "How many customers.", min=1)]
+Months = Annotated[int, _flag("months", "For how many months.", min=1, max=120)]
+Seed = Annotated[int, _flag("seed", "The same seed gives the same bytes.")]
+Start = Annotated[
+    datetime,
+    _flag(
+        "start",
+        "The first day. Kafka deletes what is older than a topic's retention, and refuses what lies ahead.",
+        formats=["%Y-%m-%d"],
+    ),
+]
+Scenarios = Annotated[list[str] | None, _flag("scenario", f"Only this one; repeatable. Of: {NAMES}.")]
+Kafka = Annotated[
+    bool, _flag("kafka", "Send to the topics that the settings name (EWS_BOOTSTRAP and so on), not to files.")
+]
+Rate = Annotated[float, _flag("rate", "With --kafka: events a second; 0 is as fast as it goes.", min=0)]
+Output = Annotated[
+    Literal["table", "json"],
+    typer.Option("--output", "-o", envvar="EWS_OUTPUT", help="How to print the summary."),
+]
+FIRST_DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - a calendar day, and typer has no type for one
+
+
 def simulate(
-    out: Annotated[Path | None, typer.Argument(help="A new or empty folder. With --kafka it gets only truth.jsonl, and may be left out.")] = None,
-    customers: Annotated[int, typer.Option(min=1, envvar="EWS_SIMULATE_CUSTOMERS", help="How many customers.")] = 500,
-    months: Annotated[int, typer.Option(min=1, max=120, envvar="EWS_SIMULATE_MONTHS", help="For how many months.")] = 6,
-    seed: Annotated[int, typer.Option(envvar="EWS_SIMULATE_SEED", help="The same seed gives the same bytes.")] = 1,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], envvar="EWS_SIMULATE_START", help="The first day. Kafka deletes what is older than a topic's retention and refuses the future.")] = datetime(2026, 1, 1),  # noqa: DTZ001
-    scenario: Annotated[list[str] | None, typer.Option(envvar="EWS_SIMULATE_SCENARIO", help=f"Only these; repeatable. {NAMES}.")] = None,
-    kafka: Annotated[bool, typer.Option("--kafka", envvar="EWS_SIMULATE_KAFKA", help="Send to the topics of the settings (EWS_BOOTSTRAP ...) instead of files.")] = False,
-    rate: Annotated[float, typer.Option(min=0, envvar="EWS_SIMULATE_RATE", help="With --kafka: events a second; 0 is as fast as it goes.")] = 0,
-    output: Annotated[Literal["table", "json"], typer.Option("--output", "-o", envvar="EWS_OUTPUT", help="How to print the summary.")] = "table",
-) -> None:  # fmt: skip
-    """Simulate customers with life events: a folder for `ews replay`, or records for Kafka, with the truth beside it."""
+    out: Out = None,
+    customers: Customers = 500,
+    months: Months = 6,
+    seed: Seed = 1,
+    start: Start = FIRST_DAY,
+    scenario: Scenarios = None,
+    kafka: Kafka = False,
+    rate: Rate = 0,
+    output: Output = "table",
+) -> None:
+    """Simulate customers with life events: a folder for `ews replay`, or records for Kafka, and the truth."""
     if out is None and not kafka:
         raise typer.BadParameter("name a folder to write to, or use --kafka", param_hint="OUT")
     if rate and not kafka:
@@ -69,8 +102,8 @@ def send(
 ) -> Counter[str]:
     """Sends events to the topics of the settings, `rate` a second (0: unpaced). Returns the events by topic.
 
-    The record's timestamp is the event's `timestamp_ms`. Raises TopicsError: broker or topics are missing. EwsError: some
-    records were not delivered.
+    The record's timestamp is the event's `timestamp_ms`. Raises TopicsError: broker or topics are missing.
+    EwsError: some records were not delivered.
     """
     from confluent_kafka import KafkaException, Producer
 

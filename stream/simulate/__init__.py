@@ -1,7 +1,7 @@
 """Simulated customers: the events a bank would send, in order of delivery, and the truth behind them.
 
-Deterministic: the same arguments give the same events, whatever the machine. Nothing here reads a clock or the network.
-Memory grows with the customers, not with the events.
+Deterministic: the same arguments give the same events on any machine. Nothing here reads a clock or the
+network. Memory grows with the customers, not with the events.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from datetime import date
 from random import Random
 
 from stream.simulate.calendars import DAY, TUESDAY, add_months, is_working_day
-from stream.simulate.life import Event, Life, Truth
+from stream.simulate.event import Event, Truth
+from stream.simulate.life import Life
+from stream.simulate.outbox import Outbox
 from stream.simulate.people import draw
 from stream.simulate.scenarios import SCENARIOS, Scenario, assign, choose
 
@@ -30,9 +32,9 @@ def simulate(
 ) -> Iterator[Event]:
     """Yields every event of `customers` customers over `months` months from `start`, by record timestamp.
 
-    Reference records come first, dated the day before `start`. Events that are delivered late may come after the last
-    month. `scenarios` limits what happens to the named ones (`SCENARIOS`). `on_truth` is called once for each customer,
-    as soon as the last event of that customer has been yielded.
+    Reference records come first, dated the day before `start`. Events that are delivered late may come after
+    the last month. `scenarios` limits what happens to the named ones (`SCENARIOS`). `on_truth` is called once
+    for each customer, as soon as that customer's last event has been yielded.
 
     Raises ValueError, at the call: fewer than one customer or month, or an unknown scenario.
     """
@@ -59,7 +61,7 @@ def _lives(seed: int, customers: int, start: date, end: date, chosen: list[Scena
         rng = Random(f"{seed}:{index}")  # noqa: S311
         struck = start + DAY * (days * rng.randrange(28, 48) // 100)
         person = draw(index, scenario, start, outage, rng)
-        yield Life(person, scenario, start, end, struck, outage, rng)
+        yield Life(person, scenario, start, end, struck, outage, rng, Outbox(index))
         index += len(person.customer_ids)
 
 

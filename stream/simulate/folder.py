@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from stream.simulate.life import Event, Truth
+from stream.simulate.event import Event, Truth, milliseconds
 
 TRUTH = "truth.jsonl"
 
@@ -21,11 +21,11 @@ _encode = msgspec.json.Encoder().encode
 def line(event: Event) -> bytes:
     """The event as a line of its topic's file.
 
-    `_timestamp` (milliseconds since 1970, as in Kafka) is there where it is not the event's own time: late delivery, and
-    reference records, which carry no `occurred_at`.
+    `_timestamp` (milliseconds since 1970, as in Kafka) is there where it is not the event's own time: late
+    delivery, and reference records, which carry no `occurred_at`.
     """
     occurred = event.value.get("occurred_at")
-    if occurred is not None and _ms(occurred) == event.timestamp_ms:
+    if occurred is not None and milliseconds(datetime.fromisoformat(occurred)) == event.timestamp_ms:
         return _encode(event.value) + b"\n"
     value: dict[str, Any] = {**event.value, "_timestamp": event.timestamp_ms}
     return _encode(value) + b"\n"
@@ -59,7 +59,3 @@ def write_truth(out: Path, truths: Iterable[Truth]) -> None:
     with (out / TRUTH).open("xb") as file:
         for truth in sorted(truths, key=lambda truth: truth.customer_id):
             file.write(_encode(truth) + b"\n")
-
-
-def _ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

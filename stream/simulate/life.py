@@ -1,66 +1,31 @@
-"""The life of one simulated customer, day by day: money comes and goes, and what runs short decides what bounces."""
+"""The life of one simulated customer, day by day: money comes and goes, and running short makes bounces."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
+from stream.simulate import stories
 from stream.simulate.calendars import (
     DAY,
     MONDAY,
-    Payday,
     add_months,
     add_working_days,
     collected_on,
     local,
     next_working_day,
 )
+from stream.simulate.event import Event, Truth, milliseconds, money, text
+from stream.simulate.outbox import PROMPT, Outbox
 from stream.simulate.people import OWN_BANK, SHOPS, Bill, Income, Person
 from stream.simulate.scenarios import Scenario
 
 HORIZON = 35
 """Days a household plans ahead: longer than any gap between two monthly paydays."""
-
-
-class Event(NamedTuple):
-    """One record as it is delivered: `timestamp_ms` is the record's, `value` the event with its own time."""
-
-    topic: str
-    key: str
-    timestamp_ms: int
-    value: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What is true of one customer, to hold an early-warning system against."""
-
-    customer_id: str
-    scenario: str
-    country: str
-    account_ids: tuple[str, ...]
-    life_event_on: str | None
-    """The local date on which something happened; null for steady customers."""
-    onset_at: str | None
-    """When money first came less or later than it used to: the earliest time at which anybody could know."""
-    first_bounce_at: str | None
-    first_missed_instalment: str | None
-    """The due date of the first own instalment (loan or card) that was not met in full on time."""
-    state: str
-    """`stressed` when `onset_at` is set, else `steady`."""
-    nudge_right: bool
-    """Whether a supportive nudge is right at some time."""
-    no_nudge_from: str | None
-    """From when on no nudge may reach the customer (hold, opt-out)."""
-    duplicated: tuple[str, ...]
-    """Ids of events that are delivered more than once."""
-    late: tuple[str, ...]
-    """Ids of events whose record timestamp is a day or more after `occurred_at`."""
 
 
 class Owed(NamedTuple):
@@ -71,19 +36,6 @@ class Owed(NamedTuple):
     due: date
     amount_due: int
     left: int
-
-
-def money(minor: int) -> str:
-    """Minor units as a decimal string.
-
-    >>> money(123405), money(-5)
-    ('1234.05', '-0.05')
-    """
-    return f"{'-' if minor < 0 else ''}{abs(minor) // 100}.{abs(minor) % 100:02d}"
-
-
-def _ms(when: datetime) -> int:
-    return round(when.timestamp() * 1000)
 
 
 @dataclass(slots=True)
@@ -98,6 +50,7 @@ class Life:
     """When the scenario's life event happens, if it has one."""
     outage_on: date
     rng: Random
+    outbox: Outbox
 
     balance: int = 0
     owned: int = 0
@@ -109,10 +62,8 @@ class Life:
     planned: dict[date, int] = field(default_factory=dict)
     """What will be collected on a day, as far as the household knows."""
     scheduled_to: date = date.min
-    heap: list[tuple[int, int, Event]] = field(default_factory=list)
-    sequence: int = 0
     second: int = 0
-    """Local time of day of the last event: events of a day are told in the order in which they move the balance."""
+    """Local time of the last event: a day's events are told in the order in which they move the balance."""
     allowance: int = 0
     """What may be spent a day."""
     pot: int = 0
@@ -121,11 +72,12 @@ class Life:
     first_bounce: datetime | None = None
     missed_instalment: date | None = None
     no_nudge_from: datetime | None = None
-    duplicated: list[str] = field(default_factory=list)
-    late: list[str] = field(default_factory=list)
     oddities: int = 0
     """How many times the scenario's own mishap has happened."""
     told: bool = False
+    """Whether the household, or the bank, has already spoken of it."""
+    surprised: bool = False
+    """Whether today's plan can no longer hold."""
     dead: bool = False
 
     # --- the run -------------------------------------------------------------------------------------
@@ -138,35 +90,36 @@ class Life:
             self.second = 0
             self._live(day)
             day += DAY
-            yield from self._released(_ms(local(day, 0, self.person.zone)))
-        yield from self._released(None)
+            yield from self.outbox.released(milliseconds(local(day, 0, self.person.zone)))
+        yield from self.outbox.released(None)
 
     def truths(self) -> Iterator[Truth]:
         """One for each holder. Only after `events()` has ended."""
-        person = self.person
-        struck = self.scenario.name not in ("steady", "bank_outage") and self.struck_on < self.end
-        happened = (
-            self.outage_on if self.scenario.name == "bank_outage" else self.struck_on if struck else None
-        )
+        person, scenario = self.person, self.scenario
+        happened: date | None = self.struck_on
+        if scenario.name == "steady":
+            happened = None
+        elif scenario.name == "bank_outage":
+            happened = self.outage_on
         stressed = self.onset is not None
+        accounts = (person.account_id, person.own_account_id)
         for customer in person.customer_ids:
             yield Truth(
                 customer_id=customer,
-                scenario=self.scenario.name,
+                scenario=scenario.name,
                 country=person.country,
-                account_ids=(person.account_id, *((person.own_account_id,) if person.own_account_id else ())),
+                account_ids=tuple(account for account in accounts if account),
                 life_event_on=happened.isoformat() if happened else None,
-                onset_at=_text(self.onset),
-                first_bounce_at=_text(self.first_bounce),
+                onset_at=text(self.onset) if self.onset else None,
+                first_bounce_at=text(self.first_bounce) if self.first_bounce else None,
                 first_missed_instalment=self.missed_instalment.isoformat()
                 if self.missed_instalment
                 else None,
                 state="stressed" if stressed else "steady",
-                nudge_right=self.scenario.nudge_right
-                and (stressed or (self.scenario.cause is None and struck)),
-                no_nudge_from=_text(self.no_nudge_from),
-                duplicated=tuple(self.duplicated),
-                late=tuple(self.late),
+                nudge_right=scenario.nudge_right and (stressed or scenario.cause is None),
+                no_nudge_from=text(self.no_nudge_from) if self.no_nudge_from else None,
+                duplicated=tuple(self.outbox.duplicated),
+                late=tuple(self.outbox.late),
             )
 
     def _begin(self) -> None:
@@ -183,13 +136,12 @@ class Life:
             self.owned += own.amount * self.rng.randrange(14, 40) if own.product == "loan" else 0
         self._introduce(eve)
         self._plan(eve)
-        self.pot = 0
 
     def _live(self, day: date) -> None:
         if day.day == 1:
             self._schedule(day)
         if day == self.struck_on:
-            self._strike(day)
+            stories.strike(self, day)
         paid = self._earn(day)
         self.planned.pop(day, None)
         for task in self.tasks.pop(day, ()):
@@ -197,7 +149,7 @@ class Life:
         if paid:
             self._settle(day)
             self._save(day)
-        if paid or day.weekday() == MONDAY or day == self.struck_on:
+        if paid or self.surprised or day.weekday() == MONDAY or day == self.struck_on:
             self._plan(day)
         self.pot += self.allowance
         if not self.dead:
@@ -205,30 +157,9 @@ class Life:
 
     # --- delivery ------------------------------------------------------------------------------------
 
-    def _stamp(self, day: date, earliest: int) -> datetime:
+    def stamp(self, day: date, earliest: int) -> datetime:
         self.second = min(max(self.second + 1 + self.rng.randrange(40), earliest), 86399)
         return local(day, self.second, self.person.zone)
-
-    def _id(self, prefix: str) -> str:
-        self.sequence += 1
-        return f"{prefix}-{self.person.index:06d}-{self.sequence:05d}"
-
-    def _emit(
-        self, topic: str, key: str, when: datetime, value: dict[str, Any], delays: tuple[timedelta, ...] = ()
-    ) -> None:
-        """Delivers the event once for each delay; at once where none is given."""
-        for delay in delays or (timedelta(0),):
-            self.sequence += 1
-            record = Event(topic, key, _ms(when + delay), value)
-            heapq.heappush(self.heap, (record.timestamp_ms, self.sequence, record))
-        if len(delays) > 1:
-            self.duplicated.append(value["event_id"])
-        elif delays and delays[0] >= DAY:
-            self.late.append(value["event_id"])
-
-    def _released(self, before: int | None) -> Iterator[Event]:
-        while self.heap and (before is None or self.heap[0][0] < before):
-            yield heapq.heappop(self.heap)[2]
 
     def _faults(self, day: date) -> tuple[timedelta, ...]:
         """How a payment's delivery goes wrong, if the scenario says so."""
@@ -236,7 +167,7 @@ class Life:
             return timedelta(0), timedelta(seconds=self.rng.choice((2, 40, 3600, 90000)))
         if self.scenario.name == "late_delivery" and day >= self.struck_on and self.rng.random() < 0.12:
             return (timedelta(hours=self.rng.randrange(24, 24 * 6)),)
-        return ()
+        return PROMPT
 
     # --- reference -----------------------------------------------------------------------------------
 
@@ -247,23 +178,23 @@ class Life:
             for n, customer in enumerate(person.customer_ids)
         ]
         for customer in person.customer_ids:
-            self._tell_customer(customer, self._stamp(eve, 21600), [])
+            self.tell_customer(customer, self.stamp(eve, 21600), [])
         common = {"currency": place.currency, "country": person.country, "time_zone": person.zone}
         account: dict[str, Any] = {
             "account_id": person.account_id,
-            "updated_at": _text(when := self._stamp(eve, 25200)),
+            "updated_at": text(when := self.stamp(eve, 25200)),
             "holders": holders,
             "product": "current_account",
             **common,
             "overdraft_limit": money(person.overdraft),
             "obligations": [self._obligation(bill) for bill in self.bills if bill.collect != "own"],
         }
-        self._emit("accounts", person.account_id, when, account)
+        self.outbox.send("accounts", person.account_id, when, account)
         own = person.own
         if own and person.own_account_id:
             own_account: dict[str, Any] = {
                 "account_id": person.own_account_id,
-                "updated_at": _text(when := self._stamp(eve, 25200)),
+                "updated_at": text(when := self.stamp(eve, 25200)),
                 "holders": holders,
                 "product": own.product,
                 **common,
@@ -273,7 +204,7 @@ class Life:
             }
             if own.product == "credit_card":
                 own_account["credit_limit"] = money(own.amount * 6 // 10000 * 10000 + 50000)
-            self._emit("accounts", person.own_account_id, when, own_account)
+            self.outbox.send("accounts", person.own_account_id, when, own_account)
 
     def _obligation(self, bill: Bill) -> dict[str, Any]:
         told: dict[str, Any] = {
@@ -288,12 +219,12 @@ class Life:
             told["minimum_due"] = money(_minimum(bill.amount))
         return told
 
-    def _tell_customer(self, customer: str, when: datetime, vulnerabilities: list[str]) -> None:
+    def tell_customer(self, customer: str, when: datetime, vulnerabilities: list[str]) -> None:
         # Drawn from the id, so that the second telling says the same.
-        rng = Random(f"{customer}:{self.person.zone}:{self.start}")
+        rng = Random(f"{customer}:{self.person.zone}:{self.start}")  # noqa: S311
         since = local(self.start - DAY * rng.randrange(100, 2000), 43200, self.person.zone)
         channels = {
-            channel: {"consent": rng.random() < likely, "since": _text(since)}
+            channel: {"consent": rng.random() < likely, "since": text(since)}
             for channel, likely in (
                 ("sms", 0.9),
                 ("email", 0.95),
@@ -304,7 +235,7 @@ class Life:
         }
         value: dict[str, Any] = {
             "customer_id": customer,
-            "updated_at": _text(when),
+            "updated_at": text(when),
             "jurisdiction": self.person.country,
             "region": self.person.region,
             "time_zone": self.person.zone,
@@ -318,7 +249,7 @@ class Life:
             value["quiet"] = [{"from": "12:00", "to": "14:00", "days": ["mon", "tue", "wed", "thu", "fri"]}]
         if vulnerabilities:
             value["vulnerabilities"] = vulnerabilities
-        self._emit("customers", customer, when, value)
+        self.outbox.send("customers", customer, when, value)
 
     # --- planning ------------------------------------------------------------------------------------
 
@@ -339,11 +270,11 @@ class Life:
                     self._schedule_card(due, amount, today)
                 bill_id = f"{bill.obligation_id}-{due:%Y%m%d}"
                 on = collected_on(self.person.country, due)
-                self._at(on, partial(self._collect, bill, bill_id, due, amount, 0), amount)
+                self.at(on, partial(self._collect, bill, bill_id, due, amount, 0), amount)
             month = add_months(month, 1)
         self.scheduled_to = last
 
-    def _at(self, day: date, task: Callable[[date], None], amount: int = 0) -> None:
+    def at(self, day: date, task: Callable[[date], None], amount: int = 0) -> None:
         self.tasks.setdefault(day, []).append(task)
         if amount:
             self.planned[day] = self.planned.get(day, 0) + amount
@@ -370,7 +301,7 @@ class Life:
         ahead = enumerate([self.balance, *self._ahead(today)], 1)
         affordable = min(running // n for n, running in ahead)
         comfortable = self.person.monthly_income * 33 // 3000
-        self.pot = 0
+        self.pot, self.surprised = 0, False
         self.allowance = max(0, affordable if self.person.thin else min(affordable, comfortable))
 
     # --- money in ------------------------------------------------------------------------------------
@@ -381,7 +312,7 @@ class Life:
             if day in income.payday.in_month(self.person.country, day.year, day.month):
                 place = self.person.place
                 scheme = "bacs" if place.debit_scheme == "bacs" else place.push_scheme
-                when = self._stamp(day, 5 * 3600)
+                when = self.stamp(day, 5 * 3600)
                 self._move(
                     day,
                     when,
@@ -399,18 +330,18 @@ class Life:
         """Pays what is owed, oldest first, as far as the coming bills allow."""
         for owed in list(self.owed):
             if min(self._ahead(day)) >= owed.left and self.balance >= owed.left:
-                self._pay_owed(owed, day)
+                self.pay_owed(owed, day)
 
-    def _pay_owed(self, owed: Owed, day: date) -> None:
+    def pay_owed(self, owed: Owed, day: date) -> None:
         self.owed.remove(owed)
-        when = self._stamp(day, 19 * 3600)
+        when = self.stamp(day, 19 * 3600)
         bill = owed.bill
         if bill.collect == "own":
             self._pay_own(bill, owed.bill_id, owed.due, owed.left, owed.amount_due, day)
         else:
             self._pay(bill, owed.bill_id, owed.due, owed.left, day, self.person.place.push_scheme)
         self._tell_missed(
-            owed, "paid_late", when=self._stamp(day, 19 * 3600), paid_at=when, paid=owed.amount_due
+            owed, "paid_late", when=self.stamp(day, 19 * 3600), paid_at=when, paid=owed.amount_due
         )
 
     def _save(self, day: date) -> None:
@@ -418,7 +349,7 @@ class Life:
         if spare > 0 and not self.person.thin:
             amount = spare // 2 - spare // 2 % 1000
             if amount >= 5000:
-                when = self._stamp(day, 32400)
+                when = self.stamp(day, 32400)
                 self._move(day, when, "debit", amount, "OWN-SAVINGS", "Savings", "savings", "internal")
 
     # --- money out -----------------------------------------------------------------------------------
@@ -437,11 +368,11 @@ class Life:
     ) -> str:
         """A payment on the current account."""
         self.balance += amount if direction == "credit" else -amount
-        event_id = self._id("P")
+        event_id = self.outbox.new_id("P")
         value: dict[str, Any] = {
             "event_id": event_id,
             "account_id": self.person.account_id,
-            "occurred_at": _text(when),
+            "occurred_at": text(when),
             "direction": direction,
             "amount": money(amount),
             "currency": self.person.place.currency,
@@ -453,17 +384,18 @@ class Life:
             "balance_after": money(self.balance),
             "bank_id": self.person.bank,
         }
-        self._emit("payments", self.person.account_id, when, value, self._faults(day))
+        self.outbox.send("payments", self.person.account_id, when, value, self._faults(day))
         return event_id
 
     def _pay(self, bill: Bill, bill_id: str, due: date, amount: int, day: date, scheme: str) -> str:
-        when = self._stamp(day, 27000)
+        when = self.stamp(day, 27000)
         return self._move(
             day, when, "debit", amount, bill.counterparty_id, bill.name, bill.category, scheme,
-            obligation_id=bill.obligation_id, bill_id=bill_id, due_date=due.isoformat(), amount_due=money(amount),
+            obligation_id=bill.obligation_id, bill_id=bill_id, due_date=due.isoformat(),
+            amount_due=money(amount),
         )  # fmt: skip
 
-    def _available(self) -> int:
+    def available(self) -> int:
         return self.balance + self.person.overdraft
 
     def _collect(self, bill: Bill, bill_id: str, due: date, amount: int, attempt: int, day: date) -> None:
@@ -486,21 +418,21 @@ class Life:
             and self.oddities < 3
             and bill.category not in ("rent", "childcare")
         )
-        if self._available() >= amount and not forgets:
+        if self.available() >= amount and not forgets:
             self._pay(bill, bill_id, due, amount, day, self.person.place.push_scheme)
             return
         owed = Owed(bill, bill_id, due, amount, amount)
-        self._at(
+        self.at(
             add_working_days(self.person.country, day, 3), partial(self._report_missed, owed, not forgets)
         )
         if forgets:
             self.oddities += 1
             remembers = next_working_day(self.person.country, day + DAY * self.rng.randrange(9, 21))
-            self._at(remembers, partial(self._remember, owed), amount)
+            self.at(remembers, partial(self._remember, owed), amount)
 
     def _remember(self, owed: Owed, day: date) -> None:
         self.owed.append(owed)
-        self._pay_owed(owed, day)
+        self.pay_owed(owed, day)
 
     def _collect_debit(
         self, bill: Bill, bill_id: str, due: date, amount: int, attempt: int, day: date
@@ -512,43 +444,43 @@ class Life:
         wait = self.rng.randrange(5, 9)
         if self.dead:
             self.bills.remove(bill)
-            self._at(report, partial(self._bounce, bill, bill_id, due, amount, attempt, place.death_code))
+            self.at(report, partial(self._bounce, bill, bill_id, due, amount, attempt, place.death_code))
             return
         if name == "gym_cancelled" and struck and bill.name in ("Ironhearth Gym", "Kettlebrook Fitness"):
             self.oddities += 1
             if self.oddities == 3:
                 self.bills.remove(bill)
-            self._at(report, partial(self._bounce, bill, bill_id, due, amount, 0, place.act_code))
+            self.at(report, partial(self._bounce, bill, bill_id, due, amount, 0, place.act_code))
             return
         if attempt == 0 and name == "bank_outage" and day == self.outage_on:
             code, wait = self.rng.choice(place.outage_codes), 3
-            self._operator(report)
+            stories.notice_outage(self, report)
         elif (
             attempt == 0 and name in ("duplicate_delivery", "late_delivery") and struck and not self.oddities
         ):
             self.oddities += 1
             code, wait = place.stress_codes[0], 3
-        elif self._available() < amount:
+        elif self.available() < amount:
             code = self.rng.choice(place.stress_codes)
         if code is None:
             paid = self._pay(bill, bill_id, due, amount, day, place.debit_scheme)
             if name == "reversal" and struck and self.oddities < 2:
                 self.oddities += 1
-                self._at(report, partial(self._bounce_in_error, bill, bill_id, due, amount, paid))
+                self.at(report, partial(self._bounce_in_error, bill, bill_id, due, amount, paid))
             return
-        self._at(report, partial(self._bounce, bill, bill_id, due, amount, attempt, code))
+        self.at(report, partial(self._bounce, bill, bill_id, due, amount, attempt, code))
         tries = 2 if country == "US" else 1
         if attempt < tries:
             again = add_working_days(country, day, wait)
-            self._at(again, partial(self._collect, bill, bill_id, due, amount, attempt + 1), amount)
+            self.at(again, partial(self._collect, bill, bill_id, due, amount, attempt + 1), amount)
         else:
             owed = Owed(bill, bill_id, due, amount, amount)
-            self._at(add_working_days(country, report, 1), partial(self._report_missed, owed, True))
+            self.at(add_working_days(country, report, 1), partial(self._report_missed, owed, True))
 
     def _bounce(
         self, bill: Bill, bill_id: str, due: date, amount: int, attempt: int, code: str, day: date
     ) -> None:
-        delays: tuple[timedelta, ...] = ()
+        delays: tuple[timedelta, ...] = PROMPT
         if self.scenario.name == "duplicate_delivery":
             delays = timedelta(0), timedelta(seconds=90), timedelta(days=1, hours=3)
         elif self.scenario.name == "late_delivery":
@@ -557,11 +489,11 @@ class Life:
 
     def _tell_bounce(
         self, bill: Bill, bill_id: str, due: date, amount: int, attempt: int, code: str, day: date,
-        delays: tuple[timedelta, ...] = (), **more: Any,
+        delays: tuple[timedelta, ...] = PROMPT, **more: Any,
     ) -> str:  # fmt: skip
-        when = self._stamp(day, 21600)
+        when = self.stamp(day, 21600)
         place = self.person.place
-        event_id = self._id("B")
+        event_id = self.outbox.new_id("B")
         kind: dict[str, Any] = {}
         if place.debit_scheme == "bacs":
             kind["report"] = "arudd"
@@ -570,7 +502,7 @@ class Life:
         value: dict[str, Any] = {
             "event_id": event_id,
             "account_id": self.person.account_id,
-            "occurred_at": _text(when),
+            "occurred_at": text(when),
             "scheme": place.debit_scheme,
             **kind,
             "reason_code": code,
@@ -586,7 +518,7 @@ class Life:
             **more,
         }
         self.first_bounce = self.first_bounce or when
-        self._emit("bounces", self.person.account_id, when, value, delays)
+        self.outbox.send("bounces", self.person.account_id, when, value, delays)
         return event_id
 
     def _bounce_in_error(
@@ -595,7 +527,7 @@ class Life:
         code = self.person.place.stress_codes[0]
         wrong = self._tell_bounce(bill, bill_id, due, amount, 0, code, day, original_event_id=paid)
         later = add_working_days(self.person.country, day, self.rng.randrange(1, 3))
-        self._at(later, partial(self._unbounce, bill, bill_id, due, amount, code, paid, wrong))
+        self.at(later, partial(self._unbounce, bill, bill_id, due, amount, code, paid, wrong))
 
     def _unbounce(
         self, bill: Bill, bill_id: str, due: date, amount: int, code: str, paid: str, wrong: str, day: date
@@ -617,7 +549,7 @@ class Life:
         if remains:
             self.owed.append(owed)
         outcome = "part_paid" if owed.left < owed.amount_due else "missed"
-        self._tell_missed(owed, outcome, when=self._stamp(day, 30000), paid=owed.amount_due - owed.left)
+        self._tell_missed(owed, outcome, when=self.stamp(day, 30000), paid=owed.amount_due - owed.left)
 
     def _tell_missed(
         self, owed: Owed, outcome: str, when: datetime, paid: int, paid_at: datetime | None = None
@@ -625,9 +557,9 @@ class Life:
         bill, own = owed.bill, owed.bill.collect == "own"
         account = self.person.own_account_id if own and self.person.own_account_id else self.person.account_id
         value: dict[str, Any] = {
-            "event_id": self._id("M"),
+            "event_id": self.outbox.new_id("M"),
             "account_id": account,
-            "occurred_at": _text(when),
+            "occurred_at": text(when),
             "bill_id": owed.bill_id,
             "counterparty_id": bill.counterparty_id,
             "category": bill.category,
@@ -641,8 +573,8 @@ class Life:
         if bill.product == "credit_card":
             value["minimum_due"] = money(_minimum(owed.amount_due))
         if paid_at:
-            value["paid_at"] = _text(paid_at)
-        self._emit("missed-bills", account, when, value)
+            value["paid_at"] = text(paid_at)
+        self.outbox.send("missed-bills", account, when, value)
 
     # --- the bank's own loan or card -----------------------------------------------------------------
 
@@ -653,14 +585,14 @@ class Life:
         for part in (b - a for a, b in zip([0, *cuts], [*cuts, amount], strict=True)):
             day = due - DAY * self.rng.randrange(22, 51)
             if part and day > today:
-                self._at(day, partial(self._purchase, part))
+                self.at(day, partial(self._purchase, part))
             elif part:
                 self.owned += part
 
     def _purchase(self, amount: int, day: date) -> None:
         self.owned += amount
         category = self.rng.choice(("groceries", "other", "transport"))
-        self._move_own(day, self._stamp(day, 36000), "debit", amount, category, "card")
+        self._move_own(day, self.stamp(day, 36000), "debit", amount, category, "card")
 
     def _move_own(
         self, day: date, when: datetime, direction: str, amount: int, category: str, scheme: str, **more: Any
@@ -668,9 +600,9 @@ class Life:
         account = self.person.own_account_id or ""
         name = self.rng.choice(SHOPS[category]) if direction == "debit" else "You"
         value: dict[str, Any] = {
-            "event_id": self._id("P"),
+            "event_id": self.outbox.new_id("P"),
             "account_id": account,
-            "occurred_at": _text(when),
+            "occurred_at": text(when),
             "direction": direction,
             "amount": money(amount),
             "currency": self.person.place.currency,
@@ -681,7 +613,7 @@ class Life:
             **more,
             "balance_after": money(-self.owned),
         }
-        self._emit("payments", account, when, value, self._faults(day))
+        self.outbox.send("payments", account, when, value, self._faults(day))
 
     def _pay_own(self, bill: Bill, bill_id: str, due: date, amount: int, amount_due: int, day: date) -> None:
         """A repayment: out of the current account, into the loan or card."""
@@ -693,17 +625,17 @@ class Life:
         }
         if bill.product == "credit_card":
             more["minimum_due"] = money(_minimum(amount_due))
-        when = self._stamp(day, 28800)
+        when = self.stamp(day, 28800)
         self._move(day, when, "debit", amount, OWN_BANK, bill.name, bill.category, "internal", **more)
         self.owned -= amount
-        when = self._stamp(day, 28800)
+        when = self.stamp(day, 28800)
         self._move_own(day, when, "credit", amount, bill.category, "internal", **more)
 
     def _collect_own(self, bill: Bill, bill_id: str, due: date, amount: int, day: date) -> None:
         if self.dead or self.owned <= 0:
             return
         amount = min(amount, self.owned)
-        available = self._available()
+        available = self.available()
         least = _minimum(amount) if bill.product == "credit_card" else amount
         if available >= amount:
             self._pay_own(bill, bill_id, due, amount, amount, day)
@@ -718,11 +650,11 @@ class Life:
             self._pay_own(bill, bill_id, due, paid, amount, day)
         self.missed_instalment = self.missed_instalment or due
         owed = Owed(bill, bill_id, due, amount, amount - paid)
-        self._at(add_working_days(self.person.country, day, 1), partial(self._report_missed, owed, True))
+        self.at(add_working_days(self.person.country, day, 1), partial(self._report_missed, owed, True))
         if self.scenario.name in ("job_loss", "joint_account") and not self.told and self.rng.random() < 0.4:
             self.told = True
             calls = next_working_day(self.person.country, day + DAY * 10)
-            self._at(calls, partial(self._promise, owed))
+            self.at(calls, partial(stories.promise, self, owed))
 
     # --- daily life ----------------------------------------------------------------------------------
 
@@ -732,7 +664,7 @@ class Life:
             # Whoever has nothing left still eats.
             if self.onset and rng.random() < 0.3:
                 amount = rng.randrange(900, 3200)
-                if self._available() >= amount:
+                if self.available() >= amount:
                     self._shop(day, rng.randrange(32400, 72000), "groceries", amount)
             return
         times = sorted(rng.randrange(28800, 79200) for _ in range(rng.choice((0, 1, 1, 1, 2, 2))))
@@ -747,179 +679,7 @@ class Life:
 
     def _shop(self, day: date, second: int, category: str, amount: int) -> None:
         name = self.rng.choice(SHOPS[category])
-        self._move(day, self._stamp(day, second), "debit", amount, _shop_id(name), name, category, "card")
-
-    # --- life events ---------------------------------------------------------------------------------
-
-    def _strike(self, day: date) -> None:
-        cause, name = self.scenario.cause, self.scenario.name
-        if cause:
-            old = self.incomes[0]
-            usual = self._next_payday(old, day)
-            self._at(usual, partial(self._notice, cause))
-            if cause == "job_loss":
-                self.incomes.remove(old)
-                if name != "joint_account":
-                    first = day + DAY * self.person.place.benefit_after
-                    benefit = Income(
-                        Payday("four_weekly", first.toordinal()), old.amount * self.rng.randrange(25, 38) // 100,
-                        "benefit", "GOV-BENEFITS", "Benefits Office",
-                    )  # fmt: skip
-                    self._at(first - DAY * 7, lambda _: self.incomes.append(benefit))
-            elif cause == "illness":
-                sick = replace(old, amount=old.amount * self.rng.randrange(33, 46) // 100)
-                self.incomes[0] = sick
-                self._at(day + DAY * self.rng.randrange(60, 120), lambda _: self._recover(old))
-            else:
-                self.incomes[0] = replace(old, payday=Payday("day_of_month", self.rng.randrange(9, 13)))
-        follow: dict[str, tuple[int, Callable[[date], None]]] = {
-            "breathing_space": (self.rng.randrange(40, 55), self._breathing_space),
-            "opt_out": (self.rng.randrange(20, 40), self._opt_out),
-            "vulnerability": (self.rng.randrange(20, 30), self._vulnerability),
-            "bereavement": (0, self._die),
-        }
-        if name in follow:
-            days, happens = follow[name]
-            self._at(next_working_day(self.person.country, day + DAY * days), happens)
-
-    def _recover(self, old: Income) -> None:
-        self.incomes[0] = old
-
-    def _next_payday(self, income: Income, after: date) -> date:
-        month = after.replace(day=1)
-        while True:
-            for day in income.payday.in_month(self.person.country, month.year, month.month):
-                if day >= after:
-                    return day
-            month = add_months(month, 1)
-
-    def _notice(self, _cause: str, day: date) -> None:
-        self.onset = local(day, 5 * 3600, self.person.zone)
-
-    def _hold(self, kind: str, hold_id: str, when: datetime, placed: datetime, **more: Any) -> None:
-        customer = self.person.customer_ids[0]
-        value: dict[str, Any] = {
-            "event_id": self._id("H"),
-            "hold_id": hold_id,
-            "customer_id": customer,
-            "kind": kind,
-            "occurred_at": _text(when),
-            "placed_at": _text(placed),
-            **more,
-        }
-        self._emit("holds", customer, when, value)
-        if self.no_nudge_from is None or placed < self.no_nudge_from:
-            self.no_nudge_from = placed
-
-    def _breathing_space(self, day: date) -> None:
-        when = self._stamp(day, 36000)
-        ends = local(day + DAY * 61, 0, self.person.zone)
-        self._hold(
-            "breathing_space", self._id("HOLD"), when, when, ends_at=_text(ends), source="insolvency-service"
-        )
-
-    def _contact(self, when: datetime, direction: str, channel: str, outcome: str, **more: Any) -> None:
-        customer = self.person.customer_ids[0]
-        value: dict[str, Any] = {
-            "event_id": self._id("T"),
-            "contact_id": self._id("CONTACT"),
-            "customer_id": customer,
-            "occurred_at": _text(when),
-            "direction": direction,
-            "channel": channel,
-            "outcome": outcome,
-            **more,
-        }
-        self._emit("contact-outcomes", customer, when, value)
-
-    def _opt_out(self, day: date) -> None:
-        when = self._stamp(day, 39600)
-        self._contact(when, "inbound", "sms", "opted_out")
-        self._hold("opt_out", self._id("HOLD"), when, when)
-
-    def _vulnerability(self, day: date) -> None:
-        when = self._stamp(day, 37800)
-        customer = self.person.customer_ids[0]
-        self._contact(when, "inbound", "voice", "hardship")
-        self._hold(
-            "vulnerable_review", self._id("HOLD"), when, when, ends_at=_text(when + timedelta(days=30))
-        )
-        self._tell_customer(customer, self._stamp(day, 38000), ["health"])
-        case = self._id("CASE")
-        self._case(case, "opened", day)
-        done = next_working_day(self.person.country, day + DAY * 21)
-        self._at(done, lambda on: self._case(case, "closed", on, result="support agreed"))
-
-    def _case(self, case: str, status: str, day: date, **more: Any) -> None:
-        customer, when = self.person.customer_ids[0], self._stamp(day, 43200)
-        value: dict[str, Any] = {
-            "event_id": self._id("S"),
-            "case_id": case,
-            "customer_id": customer,
-            "occurred_at": _text(when),
-            "status": status,
-            "queue": "vulnerability",
-            **more,
-        }
-        self._emit("cases", customer, when, value)
-
-    def _die(self, day: date) -> None:
-        """The bank hears of it days later; debits are returned, pay ends, cards are not used."""
-        self.dead = True
-        self.incomes.clear()
-        hold = self._id("HOLD")
-        hears = next_working_day(self.person.country, day + DAY * self.rng.randrange(2, 6))
-        self._at(hears, partial(self._bereavement, hold, None))
-
-    def _bereavement(self, hold: str, placed: datetime | None, day: date) -> None:
-        when = self._stamp(day, 39600)
-        provisional = placed is None
-        self._hold("bereavement", hold, when, placed or when, provisional=provisional)
-        if provisional:
-            confirmed = next_working_day(self.person.country, day + DAY * 9)
-            self._at(confirmed, partial(self._bereavement, hold, when))
-
-    def _promise(self, owed: Owed, day: date) -> None:
-        if owed not in self.owed or not self.person.own_account_id:
-            return
-        due = next_working_day(self.person.country, day + DAY * 14)
-        promise = {
-            "promise_id": self._id("PROMISE"),
-            "amount": money(owed.left),
-            "currency": self.person.place.currency,
-            "due_date": due.isoformat(),
-            "account_id": self.person.own_account_id,
-        }
-        when = self._stamp(day, 50400)
-        self._contact(
-            when, "inbound", "voice", "promise", account_id=self.person.own_account_id, promise=promise
-        )
-        self._at(due, partial(self._keep_promise, owed))
-
-    def _keep_promise(self, owed: Owed, day: date) -> None:
-        if owed in self.owed and self._available() >= owed.left:
-            self._pay_owed(owed, day)
-
-    def _operator(self, day: date) -> None:
-        """Someone at the bank sees the outage, and quietens a detector for a few of its customers."""
-        if self.told or self.rng.random() >= 0.2:
-            return
-        self.told = True
-        self._at(day, self._snooze)
-
-    def _snooze(self, day: date) -> None:
-        when, customer = self._stamp(day, 34200), self.person.customer_ids[0]
-        value: dict[str, Any] = {
-            "event_id": self._id("X"),
-            "occurred_at": _text(when),
-            "action": "snooze",
-            "customer_id": customer,
-            "detector": "bounce_pressure",
-            "until": _text(when + timedelta(days=7)),
-            "who": "operations",
-            "why": "Debits of one bank were returned by its outage",
-        }
-        self._emit("operator-actions", customer, when, value)
+        self._move(day, self.stamp(day, second), "debit", amount, _shop_id(name), name, category, "card")
 
 
 def _minimum(amount: int) -> int:
@@ -929,7 +689,3 @@ def _minimum(amount: int) -> int:
 
 def _shop_id(name: str) -> str:
     return "SHOP-" + "".join(letter for letter in name.upper() if letter.isalpha())
-
-
-def _text(when: datetime | None) -> Any:
-    return when.isoformat() if when else None

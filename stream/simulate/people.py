@@ -14,7 +14,7 @@ from stream.simulate.calendars import Country, Payday, on_day
 from stream.simulate.scenarios import Scenario
 
 Collect = Literal["debit", "push", "own"]
-"""How a bill is paid: pulled by the biller, pushed by the customer, or an instalment on a product of this bank."""
+"""Who moves the money: the biller, the customer, or this bank (an instalment on a product of its own)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,44 @@ class Place:
 
 PLACES: dict[Country, Place] = {
     "GB": Place(
-        "GBP", (("GB-ENG", "Europe/London"),) * 5 + (("GB-WLS", "Europe/London"), ("GB-SCT", "Europe/London")), ("en",),
-        "bacs", "faster_payments", ("0",), "1", "2", ("0", "0", "9"), ("BK-ALDERMERE", "BK-PELLOW"), (1500, 3400), 37,
+        currency="GBP",
+        zones=(("GB-ENG", "Europe/London"),) * 5 + (("GB-WLS", "Europe/London"), ("GB-SCT", "Europe/London")),
+        languages=("en",),
+        debit_scheme="bacs", push_scheme="faster_payments",
+        stress_codes=("0",), act_code="1", death_code="2", outage_codes=("0", "0", "9"),
+        banks=("BK-ALDERMERE", "BK-PELLOW"), income=(1500, 3400), benefit_after=37,
     ),
     "IE": Place(
-        "EUR", (("IE-D", "Europe/Dublin"), ("IE-CO", "Europe/Dublin")), ("en",),
-        "sepa_sdd", "sepa_sct", ("AM04",), "MS02", "MD07", ("AM04", "DT01"), ("BK-KILVARRA",), (1700, 3500), 21,
+        currency="EUR",
+        zones=(("IE-D", "Europe/Dublin"), ("IE-CO", "Europe/Dublin")),
+        languages=("en",),
+        debit_scheme="sepa_sdd", push_scheme="sepa_sct",
+        stress_codes=("AM04",), act_code="MS02", death_code="MD07", outage_codes=("AM04", "DT01"),
+        banks=("BK-KILVARRA",), income=(1700, 3500), benefit_after=21,
     ),
     "DE": Place(
-        "EUR", (("DE-BE", "Europe/Berlin"), ("DE-NW", "Europe/Berlin"), ("DE-BY", "Europe/Berlin")), ("de", "de", "en"),
-        "sepa_sdd", "sepa_sct", ("MS03", "AM04"), "MS02", "MD07", ("MS03", "DT01"), ("BK-HOLTERSEE",), (1600, 3300), 28,
+        currency="EUR",
+        zones=(("DE-BE", "Europe/Berlin"), ("DE-NW", "Europe/Berlin"), ("DE-BY", "Europe/Berlin")),
+        languages=("de", "de", "en"),
+        debit_scheme="sepa_sdd", push_scheme="sepa_sct",
+        stress_codes=("MS03", "AM04"), act_code="MS02", death_code="MD07", outage_codes=("MS03", "DT01"),
+        banks=("BK-HOLTERSEE",), income=(1600, 3300), benefit_after=28,
     ),
     "US": Place(
-        "USD", (("US-NY", "America/New_York"), ("US-TX", "America/Chicago"), ("US-CA", "America/Los_Angeles")),
-        ("en", "en", "es"), "ach", "ach", ("R01", "R01", "R09"), "R08", "R15", ("R18", "R19"), ("BK-OSTRANDER",), (2400, 5200), 21,
+        currency="USD",
+        zones=(("US-NY", "America/New_York"), ("US-TX", "America/Chicago"), ("US-CA", "America/Los_Angeles")),
+        languages=("en", "en", "es"),
+        debit_scheme="ach", push_scheme="ach",
+        stress_codes=("R01", "R01", "R09"), act_code="R08", death_code="R15", outage_codes=("R18", "R19"),
+        banks=("BK-OSTRANDER",), income=(2400, 5200), benefit_after=21,
     ),
     "AU": Place(
-        "AUD", (("AU-NSW", "Australia/Sydney"), ("AU-QLD", "Australia/Brisbane")), ("en",),
-        "direct_entry", "direct_entry", ("6",), "2", "4", ("6",), ("BK-WARRAMILL",), (2800, 5600), 28,
+        currency="AUD",
+        zones=(("AU-NSW", "Australia/Sydney"), ("AU-QLD", "Australia/Brisbane")),
+        languages=("en",),
+        debit_scheme="direct_entry", push_scheme="direct_entry",
+        stress_codes=("6",), act_code="2", death_code="4", outage_codes=("6",),
+        banks=("BK-WARRAMILL",), income=(2800, 5600), benefit_after=28,
     ),
 }  # fmt: skip
 
@@ -197,7 +217,7 @@ def _country(scenario: Scenario, rng: Random) -> Country:
 def _income(
     scenario: Scenario, country: Country, place: Place, monthly: int, start: date, rng: Random
 ) -> tuple[Income, ...]:
-    """Incomes of about `monthly` minor units a month. A scenario that strikes at a salary gets a monthly one."""
+    """Incomes of about `monthly` minor units a month; first a monthly salary, where a scenario strikes it."""
     if scenario.name == "joint_account":
         first = monthly * rng.randrange(52, 62) // 100
         return (
@@ -246,11 +266,8 @@ def _income(
 def _bills(scenario: Scenario, country: Country, monthly: int, account: str, rng: Random) -> list[Bill]:
     """Bills of at most 62 % of the income; at most 74 % for those whom the scenario will strike."""
     pressed = 115 if scenario.cause else 100
-    kinds: list[Kind] = []
     home = next(kind for kind in _HOME if rng.random() < kind.likely)
-    for kind in (home, *_BILLS[country], *_COMMON):
-        if kind is home or rng.random() < kind.likely:
-            kinds.append(kind)
+    kinds = [home, *(kind for kind in (*_BILLS[country], *_COMMON) if rng.random() < kind.likely)]
     gym = _COMMON[4]
     if scenario.name == "gym_cancelled" and gym not in kinds:
         kinds.append(gym)
@@ -307,11 +324,11 @@ def draw(index: int, scenario: Scenario, start: date, outage: date, rng: Random)
         product: Literal["loan", "credit_card"] = "loan" if loan else "credit_card"
         own_account = f"{'L' if loan else 'K'}-{index:06d}"
         instalment = monthly * rng.randrange(60, 95) // 1000
-        bills.append(
-            Bill(
-                f"{own_account}-O00", OWN_BANK, "Your bank", product, instalment, rng.randrange(3, 27), "own", product=product
-            )
-        )  # fmt: skip
+        day = rng.randrange(3, 27)
+        own = Bill(
+            f"{own_account}-O00", OWN_BANK, "Your bank", product, instalment, day, "own", product=product
+        )
+        bills.append(own)
     couple = scenario.name == "joint_account"
     thin = scenario.cause is not None
     return Person(

@@ -26,25 +26,26 @@ class Scenario:
     countries: tuple[Country, ...] = ("GB", "IE", "DE", "US", "AU")
 
 
+_UK: tuple[Country, ...] = ("GB",)
+
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("steady", 55, "Pays everything on time; the buffer breathes with the month.", False),
     Scenario("job_loss", 6, "Salary ends for good; a smaller benefit follows after weeks.", True, "job_loss"),
-    Scenario("payday_shift", 5, "The employer pays ten to sixteen days later than before, from now on.", True, "payday_shift"),
-    Scenario("illness", 4, "Sick pay, under half of the salary, for two to four months; then recovery.", True, "illness"),
     Scenario(
-        "bank_outage", 4, "One bank returns every debit of one day; all are collected days later.", False, None, ("GB",)
+        "payday_shift", 5, "The employer moves payday from the end of a month to the 9th-12th.", True,
+        "payday_shift",
     ),
-    Scenario("duplicate_delivery", 3, "Some events are delivered twice; one bounce by mistake comes three times.", False),
-    Scenario("late_delivery", 3, "Some events are delivered days late; a bounce comes after its cure.", False),
-    Scenario("reversal", 3, "A bounce is reported in error and reversed a day or two later.", False),
-    Scenario("late_payer", 4, "Forgets two or three bills, pays them weeks late, and is on time again.", True),
-    Scenario("gym_cancelled", 3, "Cancels a gym's direct debit; the gym tries twice more.", False),
-    Scenario("bereavement", 1, "The customer dies: a provisional hold, then a confirmed one; debits return as such.", False),
-    Scenario(
-        "breathing_space", 2, "Salary ends; weeks later a 60-day debt-respite moratorium begins.", True, "job_loss", ("GB",)
-    ),
+    Scenario("illness", 4, "Sick pay, under half of the salary, for two to four months.", True, "illness"),
+    Scenario("bank_outage", 4, "One bank returns a day's debits; all are collected later.", False, None, _UK),
+    Scenario("duplicate_delivery", 3, "Some events come twice, one mistaken bounce thrice.", False),
+    Scenario("late_delivery", 3, "Some events come days late; one bounce comes after its cure.", False),
+    Scenario("reversal", 3, "Two bounces are reported in error and reversed a day or two later.", False),
+    Scenario("late_payer", 4, "Forgets up to three bills, pays them weeks late, is on time again.", True),
+    Scenario("gym_cancelled", 3, "Cancels a gym's direct debit; the gym tries thrice in vain.", False),
+    Scenario("bereavement", 1, "The customer dies: debits return, a hold is placed, then confirmed.", False),
+    Scenario("breathing_space", 2, "Salary ends; later a 60-day moratorium.", True, "job_loss", _UK),
     Scenario("opt_out", 2, "Salary ends; the customer opts out of every channel.", True, "job_loss"),
-    Scenario("vulnerability", 2, "Sick pay; the customer tells of it and a specialist opens a case.", True, "illness"),
+    Scenario("vulnerability", 2, "Sick pay; the customer tells of it, a case is opened.", True, "illness"),
     Scenario("joint_account", 3, "Two people share an account; one of two salaries ends.", True, "job_loss"),
 )  # fmt: skip
 
@@ -52,7 +53,7 @@ BY_NAME: dict[str, Scenario] = {scenario.name: scenario for scenario in SCENARIO
 
 
 def choose(names: list[str] | None) -> list[Scenario]:
-    """The scenarios of these names, in the catalogue's order; all of them for None. ValueError: a name is unknown."""
+    """The scenarios of these names, in the catalogue's order; all for None. ValueError: a name is unknown."""
     if not names:
         return list(SCENARIOS)
     unknown = sorted(set(names) - BY_NAME.keys())
@@ -64,8 +65,8 @@ def choose(names: list[str] | None) -> list[Scenario]:
 def assign(customers: int, chosen: list[Scenario], rng: Random) -> list[Scenario]:
     """A story for each household, shuffled; a joint account is one household of two customers.
 
-    Shares are by largest remainder, and each scenario comes at least once where there is room for it. A customer without
-    a partner is steady.
+    Shares are by largest remainder, and each scenario comes at least once where there is room. A customer
+    without a partner is steady.
     """
     total = sum(scenario.percent for scenario in chosen)
     exact = [customers * scenario.percent / total for scenario in chosen]
@@ -92,12 +93,12 @@ def assign(customers: int, chosen: list[Scenario], rng: Random) -> list[Scenario
 def table() -> str:
     """The catalogue as a Markdown table (docs/simulate.md holds it)."""
     lines = [
-        "| scenario | share | what happens | money short | nudge right | where |",
+        "| scenario | share | what happens | money is short by | nudge right | where |",
         "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{s.name}` | {s.percent} % | {s.summary} | {s.cause or 'never'} | {'yes' if s.nudge_right else 'no'} "
-        f"| {', '.join(s.countries)} |"
+        f"| `{s.name}` | {s.percent} % | {s.summary} | {s.cause or 'never'} "
+        f"| {'yes' if s.nudge_right else 'no'} | {', '.join(s.countries)} |"
         for s in SCENARIOS
     ]
     return "\n".join(lines) + "\n"
