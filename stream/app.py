@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import topics
-from stream.agents.accounts import AccountsStep
+from stream.agents.accounts import AccountsStep, warm_up
 from stream.agents.customers import CustomersStep
 from stream.detectors import settings as detector_settings
 from stream.engine import checks, configs, failstop
@@ -72,7 +72,7 @@ def stages(config: Configuration) -> tuple[Stage, Stage]:
     since = config.settings.get("contact_from") or None
     contact_from = policies.parse_instant(since) if since else None
     return (
-        Stage("accounts", topics.ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, detectors)),
+        Stage("accounts", topics.ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, detectors), warm_up),
         Stage(
             "customers",
             topics.CUSTOMERS_INPUTS,
@@ -91,13 +91,18 @@ class _App(faust.App):  # type: ignore[misc]
     BootStrategy = _NoKafka
 
 
-def build(settings: Settings) -> faust.App:
+StagesOf = Callable[[Configuration], Sequence[Stage]]
+
+
+def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     """The Faust application of one worker: a source service, a channel and an agent per stage, a metrics page."""
     config = configuration(settings)
-    both = stages(config)
+    both = stages_of(config)
     facts = checks.check(settings)
     checks.publish_configuration(settings, config)
-    AccountsStep.warm_up()
+    for stage in both:
+        if stage.warm_up is not None:
+            stage.warm_up()
 
     app = _App(
         settings.app,
@@ -183,12 +188,12 @@ def build(settings: Settings) -> faust.App:
     return app
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     """Runs a worker until SIGTERM or SIGINT. Does not return: the process ends with 0, or by fail-stop."""
     configure_logging(settings.log_level)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = build(settings)
+    app = build(settings, stages_of)
     worker = faust.Worker(
         app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False, loglevel="WARNING"
     )

@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
+from confluent_kafka import KafkaException, Producer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from stream.cli.console import Format, Output, show, show_json, stderr
+from stream.cli.options import Bootstrap, Prefix
 from stream.errors import EwsError, TopicsError
+from stream.settings import Settings, load
 from stream.simulate import SCENARIOS, Event, Truth, folder
 from stream.simulate import simulate as events_of
 from stream.simulate.calendars import add_months
+from stream.topics import CATALOGUE
 
 NAMES = ", ".join(scenario.name for scenario in SCENARIOS)
 
@@ -44,6 +47,7 @@ Start = Annotated[
         "start",
         "The first day. Kafka deletes what is older than a topic's retention, and refuses what lies ahead.",
         formats=["%Y-%m-%d"],
+        show_default="2026-01-01",
     ),
 ]
 Scenarios = Annotated[list[str] | None, _flag("scenario", f"Only this one; repeatable. Of: {NAMES}.")]
@@ -51,10 +55,6 @@ Kafka = Annotated[
     bool, _flag("kafka", "Send to the topics that the settings name (EWS_BOOTSTRAP and so on), not to files.")
 ]
 Rate = Annotated[float, _flag("rate", "With --kafka: events a second; 0 is as fast as it goes.", min=0)]
-Output = Annotated[
-    Literal["table", "json"],
-    typer.Option("--output", "-o", envvar="EWS_OUTPUT", help="How to print the summary."),
-]
 FIRST_DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - a calendar day, and typer has no type for one
 
 
@@ -67,7 +67,9 @@ def simulate(
     scenario: Scenarios = None,
     kafka: Kafka = False,
     rate: Rate = 0,
-    output: Output = "table",
+    bootstrap: Bootstrap = None,
+    topic_prefix: Prefix = None,
+    output: Output = Format.TABLE,
 ) -> None:
     """Simulate customers with life events: a folder for `ews replay`, or records for Kafka, and the truth."""
     if out is None and not kafka:
@@ -85,7 +87,7 @@ def simulate(
     with _progress(first, add_months(first, months)) as advance:
         try:
             if kafka:
-                counts = send(events, rate, advance)
+                counts = send(load(bootstrap=bootstrap, topic_prefix=topic_prefix), events, rate, advance)
             else:
                 assert out is not None
                 counts = folder.write(out, events, advance)
@@ -98,35 +100,31 @@ def simulate(
 
 
 def send(
-    events: Iterable[Event], rate: float = 0, advance: Callable[[Event], None] | None = None
+    settings: Settings,
+    events: Iterable[Event],
+    rate: float = 0,
+    advance: Callable[[Event], None] | None = None,
 ) -> Counter[str]:
     """Sends events to the topics of the settings, `rate` a second (0: unpaced). Returns the events by topic.
 
     The record's timestamp is the event's `timestamp_ms`. Raises TopicsError: broker or topics are missing.
     EwsError: some records were not delivered.
     """
-    from confluent_kafka import KafkaException, Producer
-
-    from stream.settings import load
-    from stream.topics import CATALOGUE
-
-    settings = load()
-    partitioner = "consistent_random" if settings.partitioner == "crc32" else "murmur2_random"
     config: dict[str, Any] = {
         **settings.librdkafka(),
-        "partitioner": partitioner,
+        "partitioner": "consistent_random" if settings.partitioner == "crc32" else "murmur2_random",
         "enable.idempotence": True,
         "linger.ms": 20,
         "client.id": "ews-simulate",
     }
     producer = Producer(config, logger=_Silent())
-    inputs = [topic.name for topic in CATALOGUE if topic.role == "input"]
+    inputs = [settings.topic(topic.name) for topic in CATALOGUE if topic.role == "input"]
     try:
         there = producer.list_topics(timeout=15).topics
     except KafkaException as error:
-        raise TopicsError(f"no broker answers ({error.args[0].str()}): check EWS_BOOTSTRAP and the EWS_SASL_*, EWS_SSL_* settings") from None  # fmt: skip # noqa: E501
-    missing = [settings.topic(name) for name in inputs if settings.topic(name) not in there]
-    if missing:
+        why = error.args[0].str()
+        raise TopicsError(f"no broker answers at {settings.bootstrap} ({why}): check EWS_BOOTSTRAP") from None
+    if missing := [name for name in inputs if name not in there]:
         raise TopicsError(f"topics are missing: {', '.join(missing)}. Run: ews topics create")
 
     failed: Counter[str] = Counter()
@@ -158,7 +156,10 @@ def send(
     left = producer.flush(60)
     if failed or left:
         why = failed.most_common(1)[0][0] if failed else "timed out"
-        raise EwsError(f"{failed.total() + left} records were not delivered ({why}): mend that, and send to fresh topics")  # fmt: skip # noqa: E501
+        lost = failed.total() + left
+        raise EwsError(
+            f"{lost} records were not delivered ({why}): mend that, and start anew on fresh topics"
+        )
     return counts
 
 
@@ -183,7 +184,7 @@ def _progress(first: date, last: date) -> Iterator[Callable[[Event], None] | Non
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=stderr, transient=True) as bar:
         task = bar.add_task(f"{first:%b %Y}", total=total)
         n = 0
 
@@ -197,29 +198,32 @@ def _progress(first: date, last: date) -> Iterator[Callable[[Event], None] | Non
         yield advance
 
 
-def _summary(output: str, out: Path | None, counts: Counter[str], truths: list[Truth]) -> None:
+def _summary(output: Format, out: Path | None, counts: Counter[str], truths: list[Truth]) -> None:
     scenarios = Counter(truth.scenario for truth in truths)
-    if output == "json":
-        told = {
-            "out": str(out) if out else None,
-            "customers": len(truths),
-            "stressed": sum(truth.state == "stressed" for truth in truths),
-            "events": counts.total(),
-            "topics": dict(sorted(counts.items())),
-            "scenarios": dict(sorted(scenarios.items())),
-        }
-        typer.echo(msgspec.json.encode(told).decode())
+    stressed = Counter(truth.scenario for truth in truths if truth.state == "stressed")
+    if output is Format.JSON:
+        show_json(
+            {
+                "out": str(out) if out else None,
+                "customers": len(truths),
+                "stressed": stressed.total(),
+                "events": counts.total(),
+                "topics": dict(sorted(counts.items())),
+                "scenarios": dict(sorted(scenarios.items())),
+            }
+        )
         return
-    console = Console()
-    for title, rows in (("topic", counts), ("scenario", scenarios)):
-        table = Table(title, "events" if title == "topic" else "customers")
-        table.columns[1].justify = "right"
-        for name, count in rows.most_common():
-            table.add_row(name, f"{count:,}")
-        console.print(table)
-    where = f" in {out}" if out else ""
-    console.print(
-        f"{counts.total():,} events of {len(truths):,} customers{where}", highlight=False, soft_wrap=True
+    show([{"topic": name, "events": f"{count:,}"} for name, count in counts.most_common()], output)
+    typer.echo()
+    show(
+        [
+            {"scenario": name, "customers": f"{count:,}", "of them stressed": f"{stressed[name]:,}"}
+            for name, count in scenarios.most_common()
+        ],
+        output,
     )
-    if out and "payments" in counts and (out / "payments.jsonl").exists():
-        console.print(f"next: ews replay {out} OUT", highlight=False, soft_wrap=True)
+    typer.echo()
+    told = f"{counts.total():,} events of {len(truths):,} customers, {stressed.total():,} of them stressed"
+    typer.echo(f"{told}, in {out}" if out else told)
+    if out and (out / "payments.jsonl").exists():
+        typer.echo(f"next: ews replay {out} {out}-out")

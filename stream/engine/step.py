@@ -93,6 +93,8 @@ class Stage:
     inputs: tuple[str, ...]
     """Logical topic names."""
     create: Callable[[Placement], Step]
+    warm_up: Callable[[], None] | None = None
+    """Compiles what is compiled on first use; called before the worker joins the group."""
 
     def rank(self, topic: str) -> Rank:
         """The rank of one of the inputs."""
