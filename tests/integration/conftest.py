@@ -18,7 +18,11 @@ class MakeBroker(Protocol):
     """Starts a broker of the test's own."""
 
     def __call__(
-        self, *, security: Security | None = None, settings: Mapping[str, str] | None = None, start: bool = True
+        self,
+        *,
+        security: Security | None = None,
+        settings: Mapping[str, str] | None = None,
+        start: bool = True,
     ) -> Broker: ...
 
 
@@ -59,7 +63,7 @@ def make_broker(tmp_path: Path) -> Iterator[MakeBroker]:
 
 @pytest.fixture
 def prefix(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A prefix for names of topics, groups and transactions that no other test has. Its topics go when the test ends."""
+    """A prefix for topics, groups and transactions that no other test has. Its topics go with the test."""
     unique = f"t{next(_numbers):03d}-"
     yield unique
     if "broker" in request.fixturenames:

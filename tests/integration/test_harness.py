@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, Producer
 
 from tests.integration.conftest import MakeBroker
 from tests.kafka import Broker, Message, Process, Received, Security, wait_until
-from tests.kafka.broker import COMPACT_NOW
+from tests.kafka.broker import COMPACT_NOW, Mechanism
 
 pytestmark = pytest.mark.kafka
 
@@ -50,8 +50,10 @@ def test_the_key_decides_the_partition_as_kafkas_own_producer_would(broker: Brok
 def test_an_aborted_transaction_is_seen_only_by_those_who_ask_for_it(broker: Broker, prefix: str) -> None:
     topic = f"{prefix}out"
     broker.client.create_topics({topic: 1})
-    for value, end in ((b"kept", "commit"), (b"dropped", "abort"), (b"kept too", "commit")):
-        broker.client.produce(topic, [Message(0, b"k", value)], transaction=end)
+    write = broker.client.produce
+    write(topic, [Message(0, b"k", b"kept")], transaction="commit")
+    write(topic, [Message(0, b"k", b"dropped")], transaction="abort")
+    write(topic, [Message(0, b"k", b"kept too")], transaction="commit")
     assert values(broker.client.read_flat(topic)) == [b"kept", b"kept too"]
     assert values(broker.client.read_flat(topic, read_committed=False)) == [b"kept", b"dropped", b"kept too"]
 
@@ -113,19 +115,21 @@ def test_compaction_can_be_provoked(broker: Broker, prefix: str) -> None:
     assert [r.value for r in broker.client.read_flat(topic) if r.key == b"k"] == [b"99"]
 
 
-def test_a_killed_broker_comes_back_with_its_data_on_the_same_port(make_broker: MakeBroker) -> None:
+def test_a_killed_broker_comes_back_with_all_it_acknowledged_on_the_same_port(
+    make_broker: MakeBroker,
+) -> None:
     own = make_broker()
     own.client.create_topics({"t": 1})
-    own.client.produce("t", [Message(0, b"k", b"committed")], transaction="commit")
     before = own.bootstrap
-    own.kill()
-    assert not own.client.answers(timeout=0.5)
-    own.restart()
-    assert own.bootstrap == before
-    own.client.produce("t", [Message(0, b"k", b"after")])
-    # The markers of a committed transaction may be written only now, and what follows it waits for them.
-    wait_until(lambda: len(own.client.read_flat("t")) == 2, 30, "the last stable offset")
-    assert values(own.client.read_flat("t")) == [b"committed", b"after"]
+    written: list[bytes] = []
+    for kill in (b"first", b"second"):
+        written.append(kill)
+        own.client.produce("t", [Message(0, b"k", kill)], transaction="commit")
+        own.kill()  # the transaction is committed, its marker perhaps not yet written
+        assert not own.client.answers(timeout=0.5)
+        own.restart()
+        assert own.bootstrap == before
+        wait_until(lambda: values(own.client.read_flat("t")) == written, 30, "the last stable offset")
 
 
 def test_a_frozen_broker_answers_nobody_until_it_goes_on(make_broker: MakeBroker) -> None:
@@ -141,7 +145,8 @@ def test_a_frozen_broker_answers_nobody_until_it_goes_on(make_broker: MakeBroker
 def test_logins_and_certificates_open_the_door_and_nothing_else_does(make_broker: MakeBroker) -> None:
     own = make_broker(security=Security(users={"ews": "open-sesame"}))
     own.client.create_topics({"t": 1})
-    for number, mechanism in enumerate(("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")):
+    mechanisms: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+    for number, mechanism in enumerate(mechanisms):
         friend = own.sasl_client("ews", "open-sesame", mechanism)
         friend.produce("t", [Message(0, b"k", mechanism.encode())])
         assert values(friend.read_flat("t"))[number] == mechanism.encode()
@@ -162,7 +167,7 @@ def test_permissions_are_asked_for_where_the_broker_has_them(make_broker: MakeBr
     own.client.create_topics({"t": 1})
     admin = own.sasl_client("admin", "admin-secret")
     admin.produce("t", [Message(0, b"k", b"allowed")])
-    with pytest.raises(KafkaException, match="AUTHORIZATION|uthoriz"):
+    with pytest.raises(KafkaException, match="authorization failed"):
         own.sasl_client("ews", "open-sesame").produce("t", [Message(0, b"k", b"forbidden")])
     assert values(own.client.read_flat("t")) == [b"allowed"]
 
@@ -187,7 +192,8 @@ def test_a_program_dies_with_whoever_started_it(run_program: Callable[..., Proce
     script = (
         "import pathlib, sys, time\n"
         "from tests.kafka.process import Process\n"
-        "child = Process([sys.executable, '-c', 'import time; time.sleep(600)'], pathlib.Path(sys.argv[1]), 'child')\n"
+        "command = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "child = Process(command, pathlib.Path(sys.argv[1]), 'child')\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(600)\n"
     )

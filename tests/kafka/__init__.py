@@ -1,7 +1,7 @@
-"""A real Apache Kafka for tests and benches: one KRaft node, started and stopped by whoever needs it, on loopback.
+"""A real Apache Kafka for tests and benches: one KRaft node on loopback, started by whoever needs it.
 
-`prepare` finds Java and fills the cache of jars, `Broker` is the node, `Client` writes to it and reads from it,
-`Process` is any program started here; `start_worker` starts the job itself.
+`prepare` finds Java and fills the cache of jars, `Broker` is the node, `Client` writes to it and reads from
+it, `Process` is any program started here, and `start_worker` starts the job itself.
 """
 
 from tests.kafka.broker import Broker, BrokerError

@@ -1,4 +1,4 @@
-"""What tests say to Kafka: make topics, write records, read everything back, wait for something to come true."""
+"""What tests say to Kafka: make topics, write records, read everything back, wait for something."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Received:
 
 
 def wait_until(predicate: Callable[[], T], timeout: float, what: str, every: float = 0.05) -> T:
-    """Asks again and again until `predicate` gives something true, and returns that; AssertionError after `timeout` s."""
+    """Asks until `predicate` gives something true, and returns that; AssertionError after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:
         result = predicate()
@@ -87,14 +87,14 @@ class Client:
         return AdminClient(self.config)
 
     def answers(self, timeout: float) -> bool:
-        """Whether a metadata request on a new connection is answered, by at least one broker, within `timeout` seconds."""
+        """Whether a metadata request on a new connection is answered within `timeout` seconds."""
         try:
             return bool(AdminClient(self.config).list_topics(timeout=timeout).brokers)
         except KafkaException:
             return False
 
     def refusal(self, timeout: float = 30) -> str:
-        """Why the broker (or TLS) turns this client away; AssertionError where it lets it in or says nothing."""
+        """Why broker or TLS turn this client away; AssertionError where they let it in or say nothing."""
         errors: list[KafkaError] = []
         admin = AdminClient(self.config | {"error_cb": errors.append})
         deadline = time.monotonic() + timeout
@@ -111,7 +111,7 @@ class Client:
         raise AssertionError(f"neither let in nor turned away within {timeout} s")
 
     def create_topics(self, topics: Mapping[str, int], config: Mapping[str, str] | None = None) -> None:
-        """Creates topics (name: partitions) with the same `config`, and returns once every partition has a leader."""
+        """Creates topics (name: partitions), all with `config`; returns once every partition has a leader."""
         admin = self.admin
         new = [NewTopic(name, count, 1, config=dict(config or {})) for name, count in topics.items()]
         _settle(admin.create_topics(new).values())
@@ -144,7 +144,8 @@ class Client:
     def set_config(self, topic: str, config: Mapping[str, str]) -> None:
         """Changes some of a topic's settings."""
         entries = [
-            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
         ]
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
         _settle(self.admin.incremental_alter_configs([resource]).values())
@@ -185,10 +186,10 @@ class Client:
         transaction: Literal["commit", "abort"] | None = None,
         idempotent: bool = False,
     ) -> None:
-        """Writes records in order, acknowledged by all, and returns when they are there; the first refusal is raised.
+        """Writes records in order and returns when all are acknowledged; the first refusal is raised.
 
-        With `transaction`, all of them in one, which is then committed or aborted. Where the broker is disturbed
-        meanwhile, only `idempotent` writes nothing twice; it costs a second for its first word with the broker.
+        With `transaction`, all of them in one, which is then committed or aborted. Where the broker is
+        disturbed meanwhile, only `idempotent` writes nothing twice; it takes a second to begin.
         """
         config = self.config | {"partitioner": "murmur2_random", "linger.ms": 5, "acks": "all"}
         if transaction:
@@ -208,12 +209,11 @@ class Client:
             producer.init_transactions(60)
             producer.begin_transaction()
         for message in messages:
-            partition, key, value, headers, timestamp = Message(*message)
+            partition, key, value, headers, time_ms = Message(*message)
+            more: dict[str, Any] = {"on_delivery": delivered, "timestamp": time_ms, "headers": list(headers)}
             while True:
                 try:
-                    producer.produce(
-                        topic, value, key, partition, on_delivery=delivered, timestamp=timestamp, headers=list(headers)
-                    )
+                    producer.produce(topic, value, key, partition, **more)
                     break
                 except BufferError:
                     producer.poll(0.1)
@@ -231,7 +231,7 @@ class Client:
     def read_all(
         self, topic: str, *, read_committed: bool = True, timeout: float = 60
     ) -> dict[int, list[Received]]:
-        """Every record by partition, from the begin to the end as it is now: the last stable one with `read_committed`."""
+        """Every record by partition, up to the end as it is now: the last stable one if `read_committed`."""
         count = self.topics()[topic]
         consumer = Consumer(
             self.config
@@ -259,15 +259,15 @@ class Client:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{topic} could not be read to its end within {timeout} s")
                 for message in consumer.consume(10_000, 0.1):
-                    partition, error = message.partition(), message.error()
+                    partition, offset, error = _place(message)
                     if error is not None:
                         if error.code() != KafkaError._PARTITION_EOF:
                             raise KafkaException(error)
                         reading.discard(partition)
                         continue
-                    if message.offset() < ends[partition]:
+                    if offset < ends[partition]:
                         records[partition].append(_received(message))
-                    if message.offset() + 1 >= ends[partition]:
+                    if offset + 1 >= ends[partition]:
                         reading.discard(partition)
         finally:
             consumer.close()
@@ -282,6 +282,10 @@ class Client:
         wanted = {TopicPartition(topic, p): spec for p in range(self.topics()[topic])}
         found = self.admin.list_offsets(wanted)
         return [found[tp].result(timeout=60).offset for tp in sorted(found, key=lambda tp: tp.partition)]
+
+
+def _place(message: Any) -> tuple[int, int, KafkaError | None]:
+    return message.partition(), message.offset(), message.error()
 
 
 def _received(message: Any) -> Received:

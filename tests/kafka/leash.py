@@ -1,4 +1,4 @@
-"""Runs a command that dies with whoever started it: `leash.py PARENT COMMAND ...`. Becomes the command, so the pid stays.
+"""Becomes a command that dies with whoever started it: `leash.py PARENT COMMAND ...`. The pid stays.
 
 Linux alone can do it; elsewhere the command simply runs.
 """

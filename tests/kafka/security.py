@@ -32,10 +32,10 @@ class Certificates:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What a secured broker has: users by password (PLAIN and SCRAM alike), and whether it asks for permissions.
+    """What a secured broker has: users with passwords (PLAIN and SCRAM alike), and permissions or none.
 
-    With `acls`, only `admin`, the certificates' holder of that name and the open listener (the harness itself) may do
-    all; anybody else needs a grant.
+    With `acls`, the user `admin` and the open listener (the harness itself) may do everything; anybody else,
+    the holder of a certificate too, needs a grant.
     """
 
     users: Mapping[str, str] = field(default_factory=lambda: {"ews": "open-sesame", "admin": "admin-secret"})
@@ -95,7 +95,8 @@ def _leaf(
             critical=False,
         )
         .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+            critical=False,
         )
         .sign(authority_key, hashes.SHA256())
     )
