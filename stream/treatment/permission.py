@@ -199,9 +199,7 @@ def minute_of_day(ms: int, tz: ZoneInfo) -> int:
     return local.hour * 60 + local.minute
 
 
-def hold_spans(
-    customer: Customer, account_ids: Sequence[str], channel: str, policy: Policy
-) -> list[tuple[str, Span]]:
+def hold_spans(customer: Customer, account_ids: Sequence[str], channel: str) -> list[tuple[str, Span]]:
     """The stretches that the customer's own holds forbid, with their kinds, in scope of the
     accounts and channel.
     """
@@ -328,7 +326,7 @@ def checks(
         for account_id in account_ids
     )
     found.append(_always(basics.own_account, not guarantor, {}, "not_a_holder"))
-    holds = hold_spans(customer, account_ids, channel, policy)
+    holds = hold_spans(customer, account_ids, channel)
     if customer.overflow:
         holds.append(("more_than_can_be_kept", (0, None)))
     found.append(

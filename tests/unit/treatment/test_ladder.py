@@ -1,0 +1,68 @@
+"""The ladder as a table: where signals lead, and how fast."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.treatment.ladder import DAY, Standing, move, next_move, target
+from stream.treatment.policy import default_text, load
+
+LADDER = load(default_text()).ladder
+T = 1_000 * DAY
+
+
+@pytest.mark.parametrize(
+    ("severities", "broken_promise", "rung"),
+    [
+        ([], False, 0),
+        (["info"], False, 0),
+        (["low"], False, 1),
+        (["low", "low", "low"], False, 1),
+        (["medium"], False, 2),
+        (["medium", "low"], False, 2),
+        (["medium", "medium"], False, 3),
+        (["high"], False, 3),
+        (["high", "high", "medium"], False, 3),
+        ([], True, 4),
+        (["high"], True, 4),
+    ],
+)
+def test_target_rung(severities: list[str], broken_promise: bool, rung: int) -> None:
+    assert target(severities, broken_promise=broken_promise, ladder=LADDER) == rung
+
+
+@pytest.mark.parametrize(
+    ("standing", "wanted", "clock", "after"),
+    [
+        (Standing(0, 0, 0), 3, T, Standing(1, T, 0)),
+        (Standing(1, T, 0), 3, T + 3 * DAY - 1, Standing(1, T, 0)),
+        (Standing(1, T, 0), 3, T + 3 * DAY, Standing(2, T + 3 * DAY, 0)),
+        # A clock that jumps moves one rung all the same.
+        (Standing(1, T, 0), 4, T + 100 * DAY, Standing(2, T + 100 * DAY, 0)),
+        (Standing(2, T, 0), 2, T + DAY, Standing(2, T, 0)),
+        (Standing(2, T, 0), 0, T + DAY, Standing(2, T, T + DAY)),
+        (Standing(2, T, T + DAY), 0, T + 31 * DAY - 1, Standing(2, T, T + DAY)),
+        (Standing(2, T, T + DAY), 0, T + 31 * DAY, Standing(1, T + 31 * DAY, T + 31 * DAY)),
+        (Standing(2, T, T + DAY), 1, T + 31 * DAY, Standing(1, T + 31 * DAY, 0)),
+        # A relapse ends the clear days, and the rung was held long enough already.
+        (Standing(2, T, T + DAY), 2, T + 20 * DAY, Standing(2, T, 0)),
+        (Standing(2, T, T + DAY), 3, T + 20 * DAY, Standing(3, T + 20 * DAY, 0)),
+    ],
+)
+def test_moves(standing: Standing, wanted: int, clock: int, after: Standing) -> None:
+    assert move(standing, wanted, clock, LADDER) == after
+
+
+@pytest.mark.parametrize(
+    ("standing", "wanted", "due"),
+    [
+        (Standing(1, T, 0), 2, T + 3 * DAY),
+        (Standing(1, T, 0), 1, None),
+        (Standing(2, T, T + DAY), 0, T + 31 * DAY),
+    ],
+)
+def test_the_next_move_is_known_in_advance(standing: Standing, wanted: int, due: int | None) -> None:
+    assert next_move(standing, wanted, LADDER) == due
+    if due is not None:
+        assert move(standing, wanted, due - 1, LADDER).rung == standing.rung
+        assert move(standing, wanted, due, LADDER).rung != standing.rung
