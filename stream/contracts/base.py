@@ -258,7 +258,9 @@ Language = Annotated[
     _schema(pattern=_LANGUAGE_FORM),
 ]
 """A BCP 47 language tag, e.g. `en-GB`."""
-Rate = Annotated[float | str, AfterValidator(_RATE), _RATE]
+Rate = Annotated[
+    float | Annotated[str, Meta(min_length=1), Field(min_length=1)], AfterValidator(_RATE), _RATE
+]
 """Percent a year: a number, or a decimal string."""
 Day31 = Annotated[int, Meta(ge=1, le=31), Field(ge=1, le=31)]
 """Day of a month."""
@@ -605,6 +607,9 @@ def _translate(error: Exception) -> BadRecord:
     return BadRecord(Reason.BAD_FIELD, field, "out of range")
 
 
+_UNION_STEPS = frozenset({"str", "int", "float", "constrained-str"})
+"""How pydantic names the branch of a union in the place of an error."""
+
 _REASONS = {reason.value: reason for reason in Reason}
 
 
@@ -624,6 +629,9 @@ def _explain(details: ErrorDetails) -> BadRecord:
             steps.append(f"[{step}]")
         elif step in _known_names():
             steps.append(f".{step}")
+        elif step not in _UNION_STEPS:
+            # The key of a map is data.
+            steps.append("[...]")
     field = "".join(steps)
     inner = details.get("ctx", {}).get("field")
     field = (f"{field}.{inner}" if inner else field).lstrip(".")

@@ -74,7 +74,7 @@ def normalise(scheme: str, code: str) -> str:
 def lookup(scheme: str, report: str | None, r_type: str | None, code: str) -> ReturnCode:
     """What a return code means; `UNKNOWN` (weight 0) for what the table does not list. Never raises.
 
-    `report` is `arudd` where a Bacs return names none, and `r_type` counts for SEPA only: its reversals, which
+    `report` is `arudd` where a Bacs return names none; `r_type` counts for SEPA only: its reversals, which
     the creditor starts itself, are never stress. A row for the R-transaction type goes before a row for any.
     """
     scheme = _SHARED.get(scheme, scheme)
