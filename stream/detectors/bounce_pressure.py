@@ -5,7 +5,7 @@ Sees
     count: a cancelled instruction or a closed account is no stress.
 
 Maths
-    pressure(t) = sum over bounces i of class_weight(i) * category_weight(i) * 2 ** (-(t - t_i) / half_life)
+    pressure(t) = sum over bounces i of code_weight(i) * class_scale(i) * category_weight(i) * 2 ** (-(t - t_i) / half_life)
 
     A decay forward from the bounce's own time, so that the order of arrival does not matter. Severity rises when the pressure
     reaches a threshold, and fades only when it drops below `release` times the threshold it holds. A bounce leaves at once, exactly
@@ -67,9 +67,10 @@ def score(evidence: Any, clock: int, config: Any) -> float:
 
 
 @compiled
-def weight_of(kind: int, category: int, config: Any) -> float:
-    """Class weight times category weight."""
-    return float(config["bounce_class_weight"][kind]) * float(config["bounce_category_weight"][category])
+def weight_of(event: Any, config: Any) -> float:
+    """Weight of the return code, times the scale of its class, times the weight of the category."""
+    scale = float(config["bounce_class_scale"][int(event["kind"])])
+    return float(event["weight"]) * scale * float(config["bounce_category_weight"][int(event["category"])])
 
 
 @compiled
@@ -125,7 +126,7 @@ def place(evidence: Any, at: int, config: Any) -> int:
 @compiled
 def count(evidence: Any, event: Any, config: Any) -> int:
     """Takes a bounce in, if it weighs anything and is not too old. Returns whether a slot holds it."""
-    weight = weight_of(int(event["kind"]), int(event["category"]), config)
+    weight = weight_of(event, config)
     at = int(event["at"])
     if weight <= 0.0 or at + int(config["bounce_memory"]) <= int(event["clock"]):
         return 0
@@ -266,6 +267,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
         cause = PAID
         if lost == 0 and int(event["status"]) == BOOKED and int(event["corrects"]) == 0:
             return NOTHING
+    event["touched"] = 1
     forget(evidence, clock, config)
     now = score(evidence, clock, config)
     # What was taken back shall leave no trace: only fading is held up by the release share.

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from stream.detectors import bounce_pressure, missed_bills
 from stream.detectors.levels import NOTHING, WITHDRAWN
 from stream.tables import event as ev
-from stream.tables.account import DETECTORS, EVIDENCE_DIRTY, RING, ROW_DIRTY, SLOTS
+from stream.tables.account import DETECTORS, EVIDENCE_DIRTY, NEVER, RING, ROW_DIRTY, SLOTS
+from stream.tables.accounts import DIRTY, DUPLICATES, FREE, UNDO_MISSES
 from stream.tables.compiled import compiled
 
 PAYMENT: Final = ev.PAYMENT
@@ -37,19 +38,11 @@ FINDING = np.dtype(
         ("severity", "i1"),
         ("count", "i1"),
         ("cause", "i1"),
-        ("spare", "i1", (3,)),
+        ("passing", "i1"),  # 1: time did it, and the event only brought it to light
+        ("spare", "i1", (2,)),
     ]
 )
 """What a detector said of an account, copied at that moment."""
-
-FREE: Final = 0
-"""Index in `tally`: how many evidence rows are free."""
-DIRTY: Final = 1
-"""Index in `tally`: how many rows the next drain must write."""
-DUPLICATES: Final = 2
-UNDO_MISSES: Final = 3
-TALLY: Final = 4
-"""Length of `tally`."""
 
 FINDINGS_PER_EVENT: Final = 2 * DETECTORS
 """The most one event can lead to: what time did before it, and what it did itself."""
@@ -61,14 +54,15 @@ MISSED_BILLS: Final = missed_bills.DETECTOR
 
 
 @compiled
-def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any, i: int, at: int) -> int:
+def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any, i: int, event: Any) -> int:
     """Copies what `sign` says into the next finding, unless it says nothing. Returns the number of findings."""
     if code == NOTHING:
         return n
     finding = findings[n]
     finding["row"] = number
     finding["event"] = i
-    finding["at"] = at
+    finding["at"] = int(event["at"])
+    finding["passing"] = 1 if int(event["topic"]) == TIME else 0
     finding["detector"] = detector
     finding["action"] = code
     finding["severity"] = int(sign["severity"])
@@ -88,19 +82,26 @@ def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any,
 @compiled
 def run(row: Any, evidence: Any, event: Any, config: Any, findings: Any, n: int, number: int, i: int) -> int:
     """Every detector on one event: a line each. Returns the number of findings."""
-    signs, at = evidence["signs"], int(event["at"])
-    n = put(findings, n, number, BOUNCE_PRESSURE, step_bounce_pressure(row, evidence, event, config), signs[BOUNCE_PRESSURE], i, at)
-    n = put(findings, n, number, MISSED_BILLS, step_missed_bills(row, evidence, event, config), signs[MISSED_BILLS], i, at)
-    return n
+    signs = evidence["signs"]
+    code = step_bounce_pressure(row, evidence, event, config)
+    n = put(findings, n, number, BOUNCE_PRESSURE, code, signs[BOUNCE_PRESSURE], i, event)
+    code = step_missed_bills(row, evidence, event, config)
+    n = put(findings, n, number, MISSED_BILLS, code, signs[MISSED_BILLS], i, event)
+    return n  # noqa: RET504 - so that a line may follow
 
 
 @compiled
-def is_due(evidence: Any, clock: int) -> bool:
-    """Whether time alone has something to do."""
+def note_dues(evidence: Any, due: Any) -> None:
+    """Writes when time alone has something to do for this evidence, and when it has for an open sign."""
+    first, first_open = NEVER, NEVER
     for k in range(DETECTORS):
-        if 0 < int(evidence["signs"][k]["due"]) <= clock:
-            return True
-    return False
+        at = int(evidence["signs"][k]["due"])
+        if at > 0:
+            first = min(first, at)
+            if int(evidence["signs"][k]["severity"]) > 0:
+                first_open = min(first_open, at)
+    due[0] = first
+    due[1] = first_open
 
 
 @compiled
@@ -108,10 +109,10 @@ def is_idle(evidence: Any) -> bool:
     """Whether nothing is remembered and nothing said any more."""
     if int(evidence["bounces_used"]) > 0 or int(evidence["bills_used"]) > 0 or float(evidence["rest"]) > 0.0:
         return False
+    severity = 0
     for k in range(DETECTORS):
-        if int(evidence["signs"][k]["severity"]) > 0:
-            return False
-    return True
+        severity += int(evidence["signs"][k]["severity"])
+    return severity == 0
 
 
 @compiled
@@ -129,12 +130,13 @@ def known(row: Any, event: Any) -> bool:
 
 @compiled
 def process(
-    accounts: Any, evidence: Any, free: Any, tally: Any, events: Any, config: Any, findings: Any, dirty: Any, passing: Any
+    accounts: Any, evidence: Any, free: Any, tally: Any, events: Any, config: Any, findings: Any, dirty: Any,
+    passing: Any, dues: Any
 ) -> int:
     """Applies `events` in order to `accounts` and `evidence`, in place. Returns the number of `findings`.
 
     `free` is the stack of free evidence rows, at least one for each event that may need one; `dirty` gets the numbers of changed
-    rows; `passing` is one event of scratch. Evidence row 0 belongs to nobody and stays zero.
+    rows; `dues` has a row beside each row of evidence (see `note_dues`); `passing` is one event of scratch. Evidence row 0 belongs to nobody and stays zero.
     """
     settings = config[0]
     time = passing[0]
@@ -151,7 +153,7 @@ def process(
             dirty[tally[DIRTY]] = number
             tally[DIRTY] += 1
         row["dirty"] = int(row["dirty"]) | ROW_DIRTY
-        held = int(row["evidence"])
+        held, touched = int(row["evidence"]), 0
         if topic != TIME:
             row["last_at"] = max(int(row["last_at"]), int(event["at"]))
             if topic == PAYMENT:
@@ -165,48 +167,31 @@ def process(
                 held = int(free[tally[FREE]])
                 row["evidence"] = held
                 evidence[held]["row"] = number
-            if held > 0 and is_due(evidence[held], int(event["clock"])):
+            if held > 0 and int(dues[held, 0]) <= int(event["clock"]):
                 # What time alone did comes before the event: an episode that is over is not prolonged by it.
                 time["topic"] = TIME
                 time["at"] = int(event["at"])
                 time["clock"] = int(event["clock"])
                 n = run(row, evidence[held], time, settings, findings, n, number, i)
+                touched = 1
         n = run(row, evidence[held], event, settings, findings, n, number, i)
         tally[UNDO_MISSES] += int(event["missed"])
-        if held > 0:
+        if held > 0 and touched + int(event["touched"]) > 0:
             row["dirty"] = int(row["dirty"]) | EVIDENCE_DIRTY
             if is_idle(evidence[held]):
                 evidence[held] = evidence[0]
                 row["evidence"] = 0
                 free[tally[FREE]] = held
                 tally[FREE] += 1
+            note_dues(evidence[held], dues[held])
     return n
 
 
 @compiled
-def due_rows(evidence: Any, used: int, clock: int, out: Any) -> int:
-    """Numbers of the accounts for which time alone has something to do at `clock`. Returns how many."""
-    n = 0
-    for k in range(1, used):
-        if is_idle(evidence[k]):
-            continue
-        if is_due(evidence[k], clock):
-            out[n] = int(evidence[k]["row"])
-            n += 1
-    return n
-
-
-@compiled
-def earliest_due(evidence: Any, used: int) -> int:
-    """The earliest instant at which time alone changes an open sign; 0 if there is none."""
-    first = 0
-    for k in range(1, used):
-        for d in range(DETECTORS):
-            sign = evidence[k]["signs"][d]
-            due = int(sign["due"])
-            if int(sign["severity"]) > 0 and due > 0 and (first == 0 or due < first):
-                first = due
-    return first
+def note_all_dues(evidence: Any, dues: Any) -> None:
+    """`note_dues` for every evidence row."""
+    for k in range(1, len(dues)):
+        note_dues(evidence[k], dues[k])
 
 
 def scratch(events: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

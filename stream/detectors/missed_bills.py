@@ -194,11 +194,11 @@ def settle(row: Any, evidence: Any, event: Any) -> int:
             slot["state"] = COUNTED
             slot["settled_by"] = 0
             moved += 1
-        if int(event["status"]) == BOOKED and int(slot["state"]) == COUNTED and int(slot["kind"]) <= OPEN_OUTCOME:
-            if pays(row, slot, event):
-                slot["state"] = SETTLED
-                slot["settled_by"] = int(event["id"])
-                moved += 1
+        unpaid = int(slot["state"]) == COUNTED and int(slot["kind"]) <= OPEN_OUTCOME
+        if unpaid and int(event["status"]) == BOOKED and pays(row, slot, event):
+            slot["state"] = SETTLED
+            slot["settled_by"] = int(event["id"])
+            moved += 1
     return moved
 
 
@@ -254,6 +254,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
         if settle(row, evidence, event) == 0:
             return NOTHING
         cause = PAID
+    event["touched"] = 1
     forget(evidence, clock, config)
     now = score(evidence, clock, config)
     level = level_of(int(sign["severity"]), now, config["bills_thresholds"], 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stream.contracts.vocabulary import CATEGORIES, Category
 from stream.detectors.levels import DAY
 from stream.errors import ConfigurationError
-
-CLASSES: Final[tuple[str, ...]] = (
-    "unknown", "stress", "ambiguous_stress", "weak_stress", "ambiguous", "ambiguous_ms03", "customer_act", "unauthorised",
-    "admin", "technical", "legal", "life_event", "pending",
-)  # fmt: skip
-"""Classes of return codes; the index is the code in arrays. `ambiguous_ms03` is MS03, used where law hides AM04."""
+from stream.reference.return_codes import CLASSES, Class
 
 Weight = Annotated[float, Field(ge=0.0, le=10.0)]
 Threshold = Annotated[float, Field(gt=0.0, le=100.0)]
@@ -60,15 +55,9 @@ class BouncePressureSettings(_Levels):
         ge=1, le=180, description="Days within which a payment to the same counterparty, of at least its amount, cures."
     )
     release: float = Field(gt=0.0, le=1.0, description="Share of a severity's threshold below which it is given up.")
-    class_weights: Mapping[str, Weight] = Field(
-        description="Weight by class of return code, 0-10; 0 for those that are not named."
+    class_scales: Mapping[Class, Weight] = Field(
+        description="What the return-code table's weights are multiplied by, by class, 0-10; 1 for those not named."
     )
-
-    @model_validator(mode="after")
-    def _known_classes(self) -> Self:
-        if unknown := sorted(set(self.class_weights) - set(CLASSES)):
-            raise ValueError(f"class_weights: no such class: {', '.join(unknown)}; known: {', '.join(CLASSES)}")
-        return self
 
 
 class MissedBillsSettings(_Levels):
@@ -91,7 +80,7 @@ CONFIG = np.dtype(
         ("bounce_cure", "i8"),
         ("bounce_release", "f8"),
         ("bounce_thresholds", "f8", (3,)),
-        ("bounce_class_weight", "f8", (16,)),
+        ("bounce_class_scale", "f8", (16,)),
         ("bounce_category_weight", "f8", (64,)),
         ("bills_window", "i8"),
         ("bills_thresholds", "f8", (3,)),
@@ -111,7 +100,7 @@ def config_of(settings: DetectorSettings) -> npt.NDArray[Any]:
     config["bounce_release"] = bounces.release
     config["bounce_thresholds"] = bounces.thresholds
     for index, name in enumerate(CLASSES):
-        config["bounce_class_weight"][0, index] = bounces.class_weights.get(name, 0.0)
+        config["bounce_class_scale"][0, index] = bounces.class_scales.get(name, 1.0)
     config["bills_window"] = bills.window_days * DAY
     config["bills_thresholds"] = bills.thresholds
     for index, category in enumerate(CATEGORIES):

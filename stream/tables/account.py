@@ -23,6 +23,9 @@ DETECTORS: Final = 4
 SLOTS: Final = 8
 """How many counted events a detector remembers of one account."""
 
+NEVER: Final = 1 << 62
+"""An instant that does not come."""
+
 KNOWN: Final = 1
 """Flag: the account's own record has come."""
 WATCHED: Final = 2

@@ -17,7 +17,10 @@ from typing import TypeVar, cast
 
 import numba
 import numpy as np
-from numba.core import config
+from numba.core import config as _config
+
+#: Numba fills its settings in at import, unseen by type checkers.
+_settings = vars(_config)
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -52,12 +55,12 @@ def cache_folder() -> Path | None:
 def compiled(function: Function) -> Function:
     """Compiles `function` on its first call, or reads it from the cache."""
     folder = cache_folder()
-    if folder is None or config.DISABLE_JIT:
+    if folder is None or _settings["DISABLE_JIT"]:
         return cast(Function, numba.njit(function))
-    before = config.CACHE_DIR
+    before = _settings["CACHE_DIR"]
     # Numba asks for the folder at the moment of decoration only.
-    config.CACHE_DIR = str(folder)
+    _settings["CACHE_DIR"] = str(folder)
     try:
         return cast(Function, numba.njit(cache=True)(function))
     finally:
-        config.CACHE_DIR = before
+        _settings["CACHE_DIR"] = before

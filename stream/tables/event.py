@@ -44,6 +44,7 @@ EVENT = np.dtype(
         ("original", "i8"),
         ("amount", "i8"),  # of a bill: what is open
         ("due", "i8"),  # midnight UTC of the due date
+        ("weight", "f8"),  # of a bounce: what its return code weighs
         ("row", "i4"),
         ("currency", "i4"),
         ("topic", "i1"),
@@ -53,6 +54,7 @@ EVENT = np.dtype(
         ("kind", "i1"),  # of a bounce: its class; of a bill: its outcome
         ("outcome", "i1"),  # written by the kernel: APPLIED or DUPLICATE
         ("kept", "i1"),  # written by the kernel: 1 where a slot of evidence holds it
+        ("touched", "i1"),  # written by the kernel: 1 where evidence changed
         ("missed", "i1"),  # written by the kernel: 1 where it undoes what is not remembered
     ]
 )

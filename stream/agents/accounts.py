@@ -1,0 +1,562 @@
+"""The accounts stage: one row an account, every detector on every event, findings out as signals for each holder.
+
+Events of the three topics go through as arrays: see `columns` for the way in, `detectors.kernel` for the pass over them. Records about
+accounts, orders and ticks are few and go one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from stream.agents import columns
+from stream.agents.accounts_outputs import Trigger, facts, signal, signal_id
+from stream.agents.accounts_words import ending, words_of
+from stream.agents.columns import AHEAD, Batch, Reader, ms_of, time_of
+from stream.contracts import account_orders, accounts, envelope
+from stream.contracts.account_facts import FactsPaymentRecord
+from stream.contracts.account_orders import AccountOrderRecord
+from stream.contracts.accounts import AccountRecord
+from stream.contracts.signals import ReasonRecord
+from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, SEVERITIES
+from stream.detectors import bounce_pressure, kernel, missed_bills
+from stream.detectors.levels import CAUSES, CHANGED, WITHDRAWN
+from stream.detectors.registry import NAMES
+from stream.detectors.settings import CONFIG, DetectorSettings, config_of
+from stream.engine import ticks
+from stream.engine.step import Drained, Output, Placement, Record, Refused
+from stream.errors import BadRecord, Reason
+from stream.reference.return_codes import CLASSES
+from stream.tables import event as ev
+from stream.tables.account import EVIDENCE_DIRTY, KNOWN, NEVER, REPAID, RING, WATCHED
+from stream.tables.accounts import DUPLICATES, UNDO_MISSES, AccountTable
+from stream.tables.event import EVENT
+from stream.tables.hashing import hash_column, hash_text, parse_amounts
+from stream.tables.notes import EventNote, Notes, Said
+from stream.tables.profile import Holder, Obligation, Pause, Profile, Watch
+
+STAGE: Final = "accounts"
+
+_READERS: Final[dict[str, Reader]] = {
+    "payments": columns.PAYMENTS,
+    "bounces": columns.BOUNCES,
+    "missed-bills": columns.MISSED_BILLS,
+}
+_CREDIT_PRODUCTS: Final = ("credit_card", "loan", "mortgage", "overdraft")
+
+
+class AccountsStep:
+    """The accounts stage of one partition: see `engine.step.Step` for what it promises."""
+
+    def __init__(self, placement: Placement, settings: DetectorSettings) -> None:
+        self._placement = placement
+        self._settings = settings
+        self._config = config_of(settings)
+        self._table = AccountTable()
+        self._outputs: list[Output] = []
+        self._findings, self._passing = kernel.scratch(1024)
+        self._next_due: int | None = None
+        self._next_due_known = True
+        self._handlers: dict[str, Callable[[Sequence[Record]], list[Refused]]] = {
+            "accounts": self._apply_accounts,
+            "account-orders": self._apply_orders,
+            "ticks": self._apply_ticks,
+        }
+
+    # --- the step --------------------------------------------------------------------------------------------------
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Takes back rows of earlier drains, in their order. StateError where they are of an unknown version."""
+        self._table.restore(rows)
+        kernel.note_all_dues(self._table.evidence, self._table.dues)
+        self._next_due_known = False
+
+    def apply(self, topic: str, records: Sequence[Record]) -> list[Refused]:
+        """Applies a chunk of one input topic, in order. Returns the records that are bad, in order."""
+        reader = _READERS.get(topic)
+        refused = self._apply_events(topic, reader, records) if reader else self._handlers[topic](records)
+        if refused:
+            self._count(topic, "refused", len(refused))
+        return sorted(refused)
+
+    def drain(self) -> Drained:
+        """What changed and what was said since the last drain."""
+        outputs, self._outputs = self._outputs, []
+        self._keep_tally()
+        return Drained(self._table.drain(), outputs)
+
+    def next_due(self) -> int | None:
+        """The earliest event time (ms) at which an open signal changes by the passing of time alone."""
+        if not self._next_due_known:
+            first = int(self._table.dues[:, 1].min(initial=NEVER))
+            self._next_due, self._next_due_known = (None if first == NEVER else first), True
+        return self._next_due
+
+    @property
+    def clock(self) -> int:
+        """The latest min(event time, record timestamp) seen, ms."""
+        return self._table.partition.clock
+
+    # --- for operators -----------------------------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        """Plain counts: `<topic>.<outcome>` over the life of the state, and how much is held now."""
+        self._keep_tally()
+        return {
+            **self._table.partition.counters,
+            "rows": len(self._table),
+            "evidence_rows": self._table.evidence_used,
+        }
+
+    def features(self) -> Iterator[dict[str, object]]:
+        """Each account as the detectors see it at the clock, by account id."""
+        table, clock = self._table, self.clock
+        for number in table.numbers():
+            row = table.rows[number]
+            evidence = table.evidence[int(row["evidence"])]
+            config = self._config[0]
+            said = table.notes[number].said if number in table.notes else {}
+            yield {
+                "account_id": table.key_of(number).decode(),
+                "known": bool(int(row["flags"]) & KNOWN),
+                "last_event_at": time_of(int(row["last_at"])) if int(row["last_at"]) else None,
+                "payments": int(row["payments"]),
+                "bounces": int(row["bounces"]),
+                "missed_bills": int(row["missed_bills"]),
+                "bounce_pressure": float(bounce_pressure.score(evidence, clock, config)),
+                "missed_bills_weight": float(missed_bills.score(evidence, clock, config)),
+                "signals": [
+                    {
+                        "detector": NAMES[detector],
+                        "severity": SEVERITIES[one.severity],
+                        "score": one.score,
+                        "since": time_of(one.start),
+                    }
+                    for detector, one in sorted(said.items())
+                ],
+            }
+
+    @staticmethod
+    def warm_up() -> None:
+        """Compiles what the first chunk would otherwise wait for."""
+        table = AccountTable(1)
+        findings, passing = kernel.scratch(1)
+        config = np.zeros(1, CONFIG)
+        kernel.process(
+            table.rows, table.evidence, table.free, table.tally, np.zeros(0, EVENT), config, findings, table.dirty,
+            passing, table.dues,
+        )  # fmt: skip
+        kernel.note_all_dues(table.evidence, table.dues)
+        hash_column(("a",))
+        parse_amounts(("1",), np.zeros(1, np.int8))
+
+    # --- events --------------------------------------------------------------------------------------------------------
+
+    def _apply_events(self, topic: str, reader: Reader, records: Sequence[Record]) -> list[Refused]:
+        batch, numbers = self._place(columns.read(reader, records))
+        events = batch.events
+        if not len(events):
+            return batch.refused
+        table = self._table
+        events["row"] = numbers
+        clock = table.partition.clock
+        events["clock"] = np.maximum.accumulate(np.maximum(events["clock"], clock))
+        table.partition.clock = int(events["clock"][-1])
+        found = self._process(events, may_allocate=reader.topic != ev.PAYMENT)
+        duplicates = int(np.count_nonzero(events["outcome"]))
+        self._count(topic, "applied", len(events) - duplicates)
+        if reader.topic == ev.PAYMENT:
+            watched = self._watched(events)
+        else:
+            watched = []
+            self._keep_notes(reader, batch)
+        if len(found) or watched:
+            self._say_in_order(topic, found, watched, records, batch)
+        return batch.refused
+
+    def _place(self, batch: Batch) -> tuple[Batch, list[int]]:
+        """Row numbers for the events, with rows for accounts that are new here; refuses keys of other partitions."""
+        table = self._table
+        numbers = table.find_all(batch.keys)
+        if -1 not in numbers:
+            return batch, numbers
+        elsewhere: dict[int, tuple[Reason, str]] = {}
+        for index, number in enumerate(numbers):
+            if number >= 0:
+                continue
+            key = batch.keys[index]
+            number = table.find(key)
+            if number < 0:
+                if not self._placement.holds(key):
+                    elsewhere[index] = (Reason.MISPARTITIONED, "")
+                    continue
+                number = table.add(key)
+            numbers[index] = number
+        if not elsewhere:
+            return batch, numbers
+        return batch.without(elsewhere), [number for number in numbers if number >= 0]
+
+    def _process(self, events: npt.NDArray[Any], *, may_allocate: bool) -> npt.NDArray[Any]:
+        """Runs the detectors; returns their findings."""
+        table = self._table
+        table.reserve(len(events), len(events) if may_allocate else 0)
+        if len(events) * kernel.FINDINGS_PER_EVENT > len(self._findings):
+            self._findings, self._passing = kernel.scratch(len(events))
+        count = kernel.process(
+            table.rows, table.evidence, table.free, table.tally, events, self._config, self._findings, table.dirty,
+            self._passing, table.dues,
+        )  # fmt: skip
+        self._next_due_known = False
+        return self._findings[:count]
+
+    def _watched(self, events: npt.NDArray[Any]) -> list[int]:
+        """Indexes of new payments on accounts where a promise is watched."""
+        flags = self._table.rows["flags"][events["row"]]
+        watched = flags & WATCHED
+        if not watched.any():
+            return []
+        new = (watched != 0) & (events["outcome"] == ev.APPLIED) & (events["status"] == ev.BOOKED)
+        return np.flatnonzero(new).tolist()
+
+    def _keep_notes(self, reader: Reader, batch: Batch) -> None:
+        """Words for the events that a slot of evidence now holds."""
+        events = batch.events
+        kinds = CLASSES if reader.topic == ev.BOUNCE else BILL_OUTCOMES
+        if reader.topic == ev.BOUNCE and (unknown := int(np.count_nonzero(events["kind"] == 0))):
+            self._count("bounces", "unknown_code", unknown)
+        for index in np.flatnonzero(events["kept"]).tolist():
+            event, record = events[index], batch.records[index]
+            self._table.notes_of(int(event["row"])).events[int(event["id"])] = EventNote(
+                record.event_id,
+                int(event["at"]),
+                CATEGORIES[int(event["category"])],
+                kinds[int(event["kind"])],
+                int(event["amount"]),
+                record.currency or "",
+                int(event["due"]),
+            )
+
+    def _say_in_order(
+        self, topic: str, found: npt.NDArray[Any], watched: list[int], records: Sequence[Record], batch: Batch
+    ) -> None:
+        """Outputs in the order of the events that led to them, whatever chunk these came in."""
+        parts: list[tuple[int, int, int]] = [(index, 0, 0) for index in watched]
+        parts += [(index, 1, number) for number, index in enumerate(found["event"].tolist())]
+        for index, kind, number in sorted(parts):
+            record = batch.records[index]
+            trigger = Trigger(
+                topic,
+                f"{record.event_id}/{record.status}",
+                int(batch.events[index]["at"]),
+                envelope.traceparent_of(records[batch.source[index]].headers),
+                record.event_id,
+            )
+            if kind == 0:
+                self._tell_payment(int(batch.events[index]["row"]), record, trigger)
+            else:
+                if found[number]["passing"]:
+                    trigger = trigger._replace(id=f"{trigger.id}/time", event_id=None)
+                self._say(found[number], trigger)
+
+    def _tell_payment(self, number: int, record: Any, trigger: Trigger) -> None:
+        payment = FactsPaymentRecord(
+            event_id=record.event_id,
+            occurred_at=record.occurred_at,
+            amount=record.amount,
+            currency=record.currency,
+            direction=record.direction,
+            category=record.category,
+            obligation_id=record.obligation_id,
+        )
+        profile = self._table.profile(number)
+        account_id = self._table.key_of(number).decode()
+        for holder in profile.holders:
+            self._outputs.append(facts("payment", account_id, profile, holder, trigger, payments=(payment,)))
+
+    # --- findings ------------------------------------------------------------------------------------------------------
+
+    def _say(self, finding: Any, trigger: Trigger) -> None:
+        """Turns a finding into signals for the holders; without holders it waits in the notes."""
+        number, detector, action = int(finding["row"]), int(finding["detector"]), int(finding["action"])
+        words = self._table.notes_of(number)
+        cause = CAUSES[int(finding["cause"])]
+        self._count(NAMES[detector], ("", "raised", "changed", "withdrawn")[action], 1)
+        if action == WITHDRAWN:
+            said = words.said.pop(detector)
+            said = msgspec.structs.replace(said, score=float(finding["score"]))
+            self._withdraw(number, detector, said, list(said.told), cause, trigger)
+            return
+        ids = finding["events"][: int(finding["count"])].tolist()
+        told = words_of(
+            detector,
+            int(finding["severity"]),
+            float(finding["score"]),
+            int(finding["expires"]),
+            [words.events[event] for event in ids if event in words.events],
+            trigger.at,
+            self._settings,
+        )
+        before = words.said.get(detector)
+        said = words.said[detector] = Said(
+            int(finding["start"]),
+            trigger.at,
+            int(finding["severity"]),
+            float(finding["score"]),
+            int(finding["expires"]),
+            told.reasons,
+            told.would_clear,
+            dict(before.told) if before else {},
+        )
+        if action == CHANGED:
+            account_id = self._table.key_of(number).decode()
+            for customer_id in said.told:
+                self._outputs.append(
+                    signal("changed", account_id, customer_id, detector, said, said.reasons, trigger)
+                )
+        self._raise(number, detector, said, trigger)
+
+    def _raise(self, number: int, detector: int, said: Said, trigger: Trigger) -> None:
+        """Says an open signal to the holders who have not heard it."""
+        account_id = self._table.key_of(number).decode()
+        for holder in self._table.profile(number).holders:
+            if holder.customer_id not in said.told:
+                said.told[holder.customer_id] = signal_id(account_id, holder, detector, said.start)
+                self._outputs.append(
+                    signal("raised", account_id, holder.customer_id, detector, said, said.reasons, trigger)
+                )
+
+    def _withdraw(
+        self, number: int, detector: int, said: Said, customers: list[str], why: str, trigger: Trigger
+    ) -> None:
+        account_id = self._table.key_of(number).decode()
+        rest: tuple[ReasonRecord, ...] = () if why in ("left", "erased") else said.reasons
+        reasons = (ending(why, said.score, trigger.event_id), *rest)
+        for customer_id in customers:
+            self._outputs.append(signal("withdrawn", account_id, customer_id, detector, said, reasons, trigger))
+
+    # --- accounts, orders, ticks -----------------------------------------------------------------------------------------
+
+    def _apply_accounts(self, records: Sequence[Record]) -> list[Refused]:
+        refused = []
+        for index, record in enumerate(records):
+            try:
+                self._apply_account(record)
+            except BadRecord as bad:
+                refused.append(Refused(index, bad.reason, str(bad)))
+        return refused
+
+    def _apply_account(self, record: Record) -> None:
+        key = self._own_key(record)
+        table = self._table
+        if record.value is None:
+            if not self._placement.holds(key):
+                raise BadRecord(Reason.MISPARTITIONED)
+            self._erase(key, record)
+            return
+        account = accounts.decode(envelope.unwrap(record.value, record.headers))
+        at = self._check(record, key, account.account_id, ms_of(account.updated_at))
+        number = table.find(key)
+        if number < 0:
+            number = table.add(key)
+        before = table.profile(number)
+        if before.holders and at < before.updated_at:
+            self._count("accounts", "stale", 1)
+            return
+        self._count("accounts", "applied", 1)
+        after = _profile_of(account, at, before)
+        flags = int(table.rows[number]["flags"]) & ~REPAID | KNOWN
+        if account.product in _CREDIT_PRODUCTS:
+            flags |= REPAID
+        table.rows["flags"][number] = flags
+        if not table.set_profile(number, after):
+            return
+        table.touch(number)
+        trigger = Trigger("accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers))
+        for holder in after.holders:
+            self._outputs.append(facts("profile", account.account_id, after, holder, trigger))
+        staying = {holder.customer_id for holder in after.holders}
+        words = table.notes.get(number)
+        for detector, said in sorted(words.said.items()) if words else ():
+            gone = [customer_id for customer_id in said.told if customer_id not in staying]
+            self._withdraw(number, detector, said, gone, "left", trigger)
+            for customer_id in gone:
+                del said.told[customer_id]
+            self._raise(number, detector, said, trigger)
+            table.touch(number, EVIDENCE_DIRTY)
+        for holder in before.holders:
+            if holder.customer_id not in staying:
+                self._outputs.append(facts("profile", account.account_id, after, holder, trigger, removed=True))
+
+    def _erase(self, key: bytes, record: Record) -> None:
+        number = self._table.find(key)
+        if number < 0:
+            return
+        self._count("accounts", "erased", 1)
+        profile, account_id = self._table.profile(number), key.decode()
+        trigger = Trigger(
+            "accounts", f"{account_id}/erased/{record.offset}", record.timestamp, envelope.traceparent_of(record.headers)
+        )
+        words = self._table.notes.get(number, Notes({}, {}))
+        for detector, said in sorted(words.said.items()):
+            self._withdraw(number, detector, said, list(said.told), "erased", trigger)
+        for holder in profile.holders:
+            self._outputs.append(facts("erased", account_id, profile, holder, trigger, removed=True))
+        self._table.erase(number)
+        self._next_due_known = False
+
+    def _apply_orders(self, records: Sequence[Record]) -> list[Refused]:
+        refused = []
+        for index, record in enumerate(records):
+            try:
+                self._apply_order(record)
+            except BadRecord as bad:
+                refused.append(Refused(index, bad.reason, str(bad)))
+        return refused
+
+    def _apply_order(self, record: Record) -> None:
+        key = self._own_key(record)
+        if record.value is None:
+            raise BadRecord(Reason.NULL_VALUE)
+        order = account_orders.decode(envelope.unwrap(record.value, record.headers))
+        at = self._check(record, key, order.account_id, ms_of(order.at))
+        table = self._table
+        number = table.find(key)
+        if number < 0:
+            number = table.add(key)
+        if self._is_redelivered(number, order):
+            self._count("account-orders", "duplicate", 1)
+            return
+        self._count("account-orders", "applied", 1)
+        table.touch(number)
+        before = table.profile(number)
+        after = _ordered(before, order, at)
+        watched = WATCHED if after.watches else 0
+        table.rows["flags"][number] = int(table.rows[number]["flags"]) & ~WATCHED | watched
+        if not table.set_profile(number, after) or after.pauses == before.pauses:
+            return
+        trigger = Trigger(
+            "account-orders", f"{order.order_id}/{order.kind}", at, envelope.traceparent_of(record.headers)
+        )
+        for holder in after.holders:
+            self._outputs.append(facts("pause", order.account_id, after, holder, trigger))
+
+    def _is_redelivered(self, number: int, order: AccountOrderRecord) -> bool:
+        seen = int(columns.seen_of(hash_text(f"{order.order_id} {order.kind}"), ev.TIME, 0))
+        row = self._table.rows[number]
+        if seen in row["ring"].tolist():
+            return True
+        row["ring"][int(row["ring_next"])] = seen
+        row["ring_next"] = (int(row["ring_next"]) + 1) % RING
+        return False
+
+    def _own_key(self, record: Record) -> bytes:
+        if record.key is None:
+            raise BadRecord(Reason.NULL_KEY)
+        return record.key
+
+    def _check(self, record: Record, key: bytes, account_id: str, at: int) -> int:
+        """What every record must pass; moves the clock. Returns `at`, its time."""
+        if at > record.timestamp + AHEAD:
+            raise BadRecord(Reason.TOO_FAR_AHEAD)
+        if key != account_id.encode():
+            raise BadRecord(Reason.KEY_MISMATCH, "account_id")
+        if self._table.find(key) < 0 and not self._placement.holds(key):
+            raise BadRecord(Reason.MISPARTITIONED)
+        partition = self._table.partition
+        partition.clock = max(partition.clock, min(at, record.timestamp))
+        return at
+
+    def _apply_ticks(self, records: Sequence[Record]) -> list[Refused]:
+        refused = []
+        for index, record in enumerate(records):
+            if record.value is None:
+                refused.append(Refused(index, Reason.NULL_VALUE, ""))
+                continue
+            try:
+                tick = ticks.decode(record.value)
+            except (ValueError, RecursionError, OverflowError):
+                refused.append(Refused(index, Reason.BAD_JSON, "not a tick"))
+                continue
+            if tick.stage == STAGE and tick.partition == self._placement.partition:
+                self._pass_time(tick.at, envelope.traceparent_of(record.headers))
+        return refused
+
+    def _pass_time(self, at: int, traceparent: bytes | None) -> None:
+        """Moves the clock, and lets every account whose time has come see that it has."""
+        table = self._table
+        clock = table.partition.clock = max(table.partition.clock, at)
+        due = np.flatnonzero(table.dues[:, 0] <= clock)
+        if not len(due):
+            return
+        # By key: the order must not depend on where this process happens to keep an account.
+        numbers = sorted(table.evidence["row"][due].tolist(), key=table.key_of)
+        events = np.zeros(len(numbers), EVENT)
+        events["row"] = numbers
+        events["topic"] = ev.TIME
+        events["at"] = clock
+        events["clock"] = clock
+        for finding in self._process(events, may_allocate=False):
+            self._say(finding, Trigger("ticks", str(clock), clock, traceparent))
+
+    # --- counting ------------------------------------------------------------------------------------------------------
+
+    def _count(self, what: str, outcome: str, number: int) -> None:
+        counters = self._table.partition.counters
+        name = f"{what}.{outcome}"
+        counters[name] = counters.get(name, 0) + number
+
+    def _keep_tally(self) -> None:
+        tally = self._table.tally
+        for index, name in ((DUPLICATES, "duplicate"), (UNDO_MISSES, "undo_missed")):
+            if tally[index]:
+                self._count("events", name, int(tally[index]))
+                tally[index] = 0
+
+
+def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
+    joined = {holder.customer_id: holder.joined for holder in before.holders}
+    return Profile(
+        at,
+        account.product,
+        account.currency,
+        account.country,
+        account.time_zone,
+        account.status,
+        account.outstanding,
+        tuple(
+            Holder(holder.customer_id, holder.role, joined.get(holder.customer_id, at)) for holder in account.holders
+        ),
+        tuple(
+            Obligation(
+                one.obligation_id,
+                one.category,
+                one.counterparty_id,
+                one.amount_due,
+                one.currency,
+                one.due_day,
+                one.due_date.isoformat() if one.due_date else None,
+            )
+            for one in account.obligations or ()
+        ),
+        before.pauses,
+        before.watches,
+    )
+
+
+def _ordered(profile: Profile, order: AccountOrderRecord, at: int) -> Profile:
+    """The profile once an order is carried out. `resume` and `unwatch_promise` name the order that they end."""
+    pauses = tuple(pause for pause in profile.pauses if pause.order_id != order.order_id)
+    watches = tuple(watch for watch in profile.watches if watch.order_id != order.order_id)
+    if order.kind == "pause":
+        since = ms_of(order.from_) if order.from_ else at
+        until = ms_of(order.until) if order.until else None
+        pauses += (Pause(order.order_id, order.customer_id, order.hold_kind or "dispute", since, until),)
+    elif order.kind == "watch_promise":
+        watches += (Watch(order.order_id, order.customer_id, order.promise_id or order.order_id),)
+    if order.kind in ("pause", "resume"):
+        return msgspec.structs.replace(profile, pauses=pauses)
+    return msgspec.structs.replace(profile, watches=watches)

@@ -1,0 +1,322 @@
+"""From records to one array of events: decoded one by one, then read as whole columns.
+
+Each reader takes a chunk of one topic and gives an `EVENT` array of the records that are good, in their order, and the refusals of
+the others. It accepts and refuses what the contract's `decode` does, and costs a fraction of it: types and closed lists are
+checked by the bare decoder, text by looking at the raw bytes of the whole chunk, amounts and ids in compiled loops. A record that
+looks unusual in any way goes through `decode`, which then has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.contracts import bounces, envelope, missed_bills, payments
+from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, DIRECTIONS
+from stream.engine.step import Record, Refused
+from stream.errors import BadRecord, Reason
+from stream.reference import currencies
+from stream.reference.return_codes import lookup
+from stream.tables import event as ev
+from stream.tables.event import EVENT
+from stream.tables.hashing import ABSENT, NO_AMOUNT, hash_column, parse_amounts
+
+DAY: Final = 86_400_000
+AHEAD: Final = DAY
+"""How far, in ms, an event's time may be ahead of its record's timestamp."""
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+# A day inside the years that the contracts accept: beyond these `decode` decides.
+_EARLIEST: Final = -2_177_452_800_000 - 365 * DAY
+_LATEST: Final = 253_307_692_800_000 - 2 * 365 * DAY
+_SOON: Final = date(9990, 1, 1)
+_LONG_AGO: Final = date(1902, 1, 1)
+
+_CATEGORY: Final = {word: index for index, word in enumerate(CATEGORIES)}
+_DIRECTION: Final = {word: index for index, word in enumerate(DIRECTIONS)}
+_OUTCOME: Final = {word: index for index, word in enumerate(BILL_OUTCOMES)}
+_STATUS: Final = {"booked": ev.BOOKED, "reversed": ev.REVERSED}
+_CURRENCY: Final = {code: index + 1 for index, code in enumerate(sorted(currencies.EXPONENTS))}
+_EXPONENT: Final = {"": 0, **currencies.EXPONENTS}
+
+
+def ms_of(value: datetime) -> int:
+    """Milliseconds since 1970-01-01 UTC, rounded as columns are."""
+    return round(value.timestamp() * 1000)
+
+
+def time_of(ms: int) -> datetime:
+    """The aware datetime of an instant in milliseconds."""
+    seconds, rest = divmod(ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+@dataclass(slots=True)
+class Batch:
+    """The good records of a chunk."""
+
+    events: npt.NDArray[Any]
+    """`EVENT` rows without `row` and `clock`, which need the table."""
+    records: list[Any]
+    """The decoded records, one each."""
+    keys: list[bytes]
+    """Their keys: the account ids."""
+    source: list[int]
+    """Their indexes in the chunk."""
+    refused: list[Refused]
+    """The others."""
+
+    def without(self, bad: dict[int, tuple[Reason, str]]) -> Batch:
+        """The batch less some of its records, by their index here, which are refused."""
+        if not bad:
+            return self
+        keep = [index for index in range(len(self.records)) if index not in bad]
+        refused = self.refused + [Refused(self.source[index], *why) for index, why in bad.items()]
+        return Batch(
+            self.events[keep],
+            [self.records[index] for index in keep],
+            [self.keys[index] for index in keep],
+            [self.source[index] for index in keep],
+            refused,
+        )
+
+
+class Reader(NamedTuple):
+    """How one topic is read."""
+
+    topic: int
+    decode_types: Callable[[bytes], Any]
+    """The bare decoder: types and closed lists."""
+    decode: Callable[[bytes], Any]
+    """Everything; raises BadRecord."""
+    fields: Callable[[Any], tuple[Any, ...]]
+    fill: Callable[[npt.NDArray[Any], list[tuple[Any, ...]]], npt.NDArray[np.bool_]]
+    """Writes the topic's own columns; returns which records look unusual."""
+
+
+def read(reader: Reader, records: Sequence[Record]) -> Batch:
+    """The events of a chunk. Never raises for what a record holds."""
+    decoded, bad = _decode(reader, records)
+    if bad:
+        source = [index for index in range(len(records)) if index not in bad]
+        decoded = [decoded[index] for index in source]
+    else:
+        source = list(range(len(records)))
+    refused = [Refused(index, *why) for index, why in bad.items()]
+    keys: list[Any] = [records[index].key for index in source] if bad else [record.key for record in records]
+    stamps = np.array([records[index].timestamp for index in source], np.int64)
+    batch = Batch(np.zeros(len(source), EVENT), decoded, keys, source, refused)
+    if not decoded:
+        return batch
+    columns = list(zip(*map(reader.fields, decoded), strict=True))
+    suspects = _common(reader, batch.events, columns)
+    suspects |= reader.fill(batch.events, columns)
+    wrong: dict[int, tuple[Reason, str]] = {}
+    for index in np.flatnonzero(suspects).tolist():
+        record = records[source[index]]
+        try:
+            reader.decode(envelope.unwrap(record.value or b"", record.headers))
+        except BadRecord as error:
+            wrong[index] = (error.reason, str(error))
+    at = batch.events["at"]
+    for index in np.flatnonzero(at > stamps + AHEAD).tolist():
+        wrong.setdefault(index, (Reason.TOO_FAR_AHEAD, "occurred_at"))
+    # One comparison for all keys; ids hold no line feed, so equal texts mean equal parts.
+    ids = columns[1]
+    if None in keys or b"\n".join(keys) != "\n".join(ids).encode("utf-8", "surrogatepass"):
+        for index, (key, name) in enumerate(zip(keys, ids, strict=True)):
+            if key is None:
+                wrong.setdefault(index, (Reason.NULL_KEY, ""))
+            elif key != name.encode("utf-8", "surrogatepass"):
+                wrong.setdefault(index, (Reason.KEY_MISMATCH, "account_id"))
+    batch.events["clock"] = np.minimum(at, stamps)
+    return batch.without(wrong)
+
+
+def _decode(reader: Reader, records: Sequence[Record]) -> tuple[list[Any], dict[int, tuple[Reason, str]]]:
+    """Decoded records (None where refused) and refusals by index."""
+    values = [record.value for record in records]
+    if None not in values and not any(record.headers for record in records) and _is_plain(values):  # type: ignore[arg-type]
+        try:
+            return list(map(reader.decode_types, values)), {}  # type: ignore[arg-type]
+        except (ValueError, RecursionError, OverflowError):
+            pass
+    decoded: list[Any] = []
+    bad: dict[int, tuple[Reason, str]] = {}
+    for index, record in enumerate(records):
+        one = None
+        if record.value is None:
+            bad[index] = (Reason.NULL_VALUE, "")
+        else:
+            try:
+                value = envelope.unwrap(record.value, record.headers)
+                one = reader.decode_types(value) if _is_plain([value]) else reader.decode(value)
+            except BadRecord as error:
+                bad[index] = (error.reason, str(error))
+            except (ValueError, RecursionError, OverflowError):
+                try:
+                    one = reader.decode(value)
+                except BadRecord as error:
+                    bad[index] = (error.reason, str(error))
+        decoded.append(one)
+    return decoded, bad
+
+
+def _is_plain(values: list[bytes]) -> bool:
+    """Whether every text in these values is sure to be printable ASCII, and no value deeply nested.
+
+    Then no id can hide a control character, a line feed or half a surrogate, and looking at ids one by one is idle.
+    """
+    whole = b"".join(values)
+    if not whole.isascii() or b"\\" in whole or b"\x7f" in whole:
+        return False
+    return whole.count(b"{") + whole.count(b"[") <= len(values) or all(
+        value.count(b"{") + value.count(b"[") <= 100 for value in values
+    )
+
+
+_COMMON: Final = (
+    "event_id", "account_id", "occurred_at", "category", "counterparty_id", "status", "corrects", "obligation_id",
+    "bill_id", "currency",
+)  # fmt: skip
+_OWN: Final = len(_COMMON)
+
+
+def _hashes(column: tuple[str | None, ...]) -> npt.NDArray[np.int64] | int:
+    """Hashes of optional ids; 0 where there is none."""
+    if not any(column):
+        return 0
+    return hash_column([text or "" for text in column])
+
+
+def _common(reader: Reader, events: npt.NDArray[Any], columns: list[tuple[Any, ...]]) -> npt.NDArray[np.bool_]:
+    ids, _, times, categories, payees, statuses, corrects, obligations, bills, codes = columns[:_OWN]
+    at = np.rint(np.array([time.timestamp() for time in times]) * 1000).astype(np.int64)
+    events["at"] = at
+    events["topic"] = reader.topic
+    own = hash_column(ids)
+    events["id"] = own
+    status: npt.NDArray[np.int64] | int = 0
+    if "reversed" in statuses:
+        status = np.array([_STATUS[word] for word in statuses], np.int64)
+        events["status"] = status
+    events["seen"] = seen_of(own, reader.topic, status)
+    events["category"] = [_CATEGORY[word] for word in categories]
+    events["payee"] = hash_column(payees)
+    events["corrects"] = _hashes(corrects)
+    events["obligation"] = _hashes(obligations)
+    events["bill"] = _hashes(bills)
+    suspects = (at < _EARLIEST) | (at > _LATEST)
+    kinds = set(codes)
+    if len(kinds) == 1:
+        (code,) = kinds
+        events["currency"] = _CURRENCY.get(code, 0)
+        if code is not None and code not in _CURRENCY:
+            suspects[:] = True
+    else:
+        events["currency"] = [_CURRENCY.get(code, 0) for code in codes]
+        suspects |= [code is not None and code not in _CURRENCY for code in codes]
+    return np.asarray(suspects, np.bool_)
+
+
+def seen_of(own: Any, topic: int, status: Any) -> Any:
+    """What makes a redelivery: (event id, topic, status), from the hash of the id."""
+    # Topic and status take the place of four bits, which leaves 59 of the hash.
+    return (own & ~15) | (topic << 1) | status | 8
+
+
+def _amounts(
+    column: tuple[str | None, ...], codes: tuple[str | None, ...], suspects: npt.NDArray[np.bool_], *, signed: bool = False
+) -> npt.NDArray[np.int64] | int:
+    """Minor units, ABSENT where there is none; marks what is no amount."""
+    if not any(column):
+        return ABSENT
+    kinds = set(codes)
+    if len(kinds) == 1:
+        (code,) = kinds
+        exponents = np.full(len(codes), _EXPONENT.get(code or "", 0), np.int8)
+    else:
+        exponents = np.array([_EXPONENT.get(code or "", 0) for code in codes], np.int8)
+    minor = parse_amounts([text or "" for text in column] if None in column else column, exponents, signed=signed)  # type: ignore[arg-type]
+    suspects |= minor == NO_AMOUNT
+    return minor
+
+
+def _dates(column: tuple[date | None, ...], suspects: npt.NDArray[np.bool_]) -> None:
+    """Marks dates that are far out."""
+    if any(column):
+        suspects |= [day is not None and not _LONG_AGO < day < _SOON for day in column]
+
+
+def _fill_payment(events: npt.NDArray[Any], columns: list[tuple[Any, ...]]) -> npt.NDArray[np.bool_]:
+    directions, amounts, due, minimum, balances, dates = columns[_OWN:]
+    codes = columns[_OWN - 1]
+    suspects = np.zeros(len(events), np.bool_)
+    events["direction"] = [_DIRECTION[word] for word in directions]
+    events["amount"] = _amounts(amounts, codes, suspects)
+    _amounts(due, codes, suspects)
+    _amounts(minimum, codes, suspects)
+    _amounts(balances, codes, suspects, signed=True)
+    _dates(dates, suspects)
+    return suspects
+
+
+def _fill_bounce(events: npt.NDArray[Any], columns: list[tuple[Any, ...]]) -> npt.NDArray[np.bool_]:
+    amounts, schemes, reports, r_types, codes, originals, dates = columns[_OWN:]
+    currency = columns[_OWN - 1]
+    suspects = np.zeros(len(events), np.bool_)
+    suspects |= [(text is None) != (code is None) for text, code in zip(amounts, currency, strict=True)]
+    events["amount"] = _amounts(amounts, currency, suspects)
+    meanings = [lookup(*parts) for parts in zip(schemes, reports, r_types, codes, strict=True)]
+    events["kind"] = [meaning.class_code for meaning in meanings]
+    events["weight"] = [meaning.weight for meaning in meanings]
+    events["original"] = _hashes(originals)
+    _dates(dates, suspects)
+    return suspects
+
+
+def _fill_missed_bill(events: npt.NDArray[Any], columns: list[tuple[Any, ...]]) -> npt.NDArray[np.bool_]:
+    dues, paids, minimums, dates, outcomes, paid_ats = columns[_OWN:]
+    codes = columns[_OWN - 1]
+    suspects = np.zeros(len(events), np.bool_)
+    due = _amounts(dues, codes, suspects)
+    paid = _amounts(paids, codes, suspects)
+    minimum = _amounts(minimums, codes, suspects)
+    # What a bill with a minimum leaves open is the rest of the minimum.
+    wanted = np.where(np.asarray(minimum) >= 0, np.minimum(minimum, due), due)
+    events["amount"] = np.maximum(wanted - np.maximum(paid, 0), 0)
+    events["kind"] = [_OUTCOME[word] for word in outcomes]
+    events["due"] = [(day.toordinal() - _EPOCH) * DAY for day in dates]
+    _dates(dates, suspects)
+    if any(paid_ats):
+        suspects |= [time is not None and not _LONG_AGO < time.date() < _SOON for time in paid_ats]
+    return suspects
+
+
+PAYMENTS: Final = Reader(
+    ev.PAYMENT,
+    payments.decoder.decode,
+    payments.decode,
+    attrgetter(*_COMMON, "direction", "amount", "amount_due", "minimum_due", "balance_after", "due_date"),
+    _fill_payment,
+)
+BOUNCES: Final = Reader(
+    ev.BOUNCE,
+    bounces.decoder.decode,
+    bounces.decode,
+    attrgetter(*_COMMON, "amount", "scheme", "report", "r_type", "reason_code", "original_event_id", "due_date"),
+    _fill_bounce,
+)
+MISSED_BILLS: Final = Reader(
+    ev.MISSED_BILL,
+    missed_bills.decoder.decode,
+    missed_bills.decode,
+    attrgetter(*_COMMON, "amount_due", "amount_paid", "minimum_due", "due_date", "outcome", "paid_at"),
+    _fill_missed_bill,
+)

@@ -1,0 +1,72 @@
+"""The words beside an account's evidence: what its counted events were, and what was said of it and to whom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from stream.contracts.signals import ReasonRecord
+from stream.errors import StateError
+
+VERSION: Final = b"\x00\x01"
+
+
+class EventNote(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a reason needs to know of one counted event. Times in ms, the amount in minor units (-1: not told)."""
+
+    event_id: str
+    at: int
+    category: str
+    kind: str
+    """Of a bounce: the class of its code. Of a bill: its outcome."""
+    amount: int
+    currency: str
+    due: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """An open signal: what was last said, and the id it has for each holder it was said to."""
+
+    start: int
+    at: int
+    severity: int
+    score: float
+    expires: int
+    reasons: tuple[ReasonRecord, ...]
+    would_clear: str
+    told: dict[str, str]
+
+
+class Notes(msgspec.Struct):
+    """All words about one account."""
+
+    events: dict[int, EventNote] = {}
+    """By the hash of the event id."""
+    said: dict[int, Said] = {}
+    """By detector number."""
+
+
+class StoredEvidence(msgspec.Struct, array_like=True, frozen=True):
+    """The changelog value of an account's evidence."""
+
+    row: bytes
+    notes: Notes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(StoredEvidence).decode
+
+
+def pack(row: bytes, notes: Notes) -> bytes:
+    """The changelog value of an evidence row (packed with its own version) and its notes."""
+    return VERSION + _encode(StoredEvidence(row, notes))
+
+
+def unpack(value: bytes) -> StoredEvidence:
+    """What `pack` packed. StateError for an unknown version."""
+    if value[:2] != VERSION:
+        raise StateError(
+            "evidence in the accounts changelog has a schema version this program does not know; run the version that wrote it"
+        )
+    return _decode(memoryview(value)[2:])
