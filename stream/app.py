@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterable, Callable, Sequence
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import topics
-from stream.agents.accounts import AccountsStep, warm_up
+from stream.agents.accounts import AccountsStep
 from stream.agents.customers import CustomersStep
 from stream.detectors import settings as detector_settings
 from stream.engine import checks, configs, failstop
@@ -70,9 +71,9 @@ def stages(config: Configuration) -> tuple[Stage, Stage]:
     detectors = detector_settings.load(config.files[DETECTORS])
     policy = policies.load(config.files[POLICY])
     since = config.settings.get("contact_from") or None
-    contact_from = policies.parse_instant(since) if since else None
+    contact_from = datetime.fromisoformat(since) if since else None
     return (
-        Stage("accounts", topics.ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, detectors), warm_up),
+        Stage("accounts", topics.ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, detectors), AccountsStep.warm_up),
         Stage(
             "customers",
             topics.CUSTOMERS_INPUTS,

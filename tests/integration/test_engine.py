@@ -1,0 +1,326 @@
+"""The engine on a real Kafka, with a job so small that its right output is obvious (tests/kafka/toy.py)."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from stream.engine import checkpoint
+from tests.integration.conftest import MakeBroker
+from tests.kafka import Broker, Process, wait_until
+from tests.kafka.broker import COMPACT_NOW
+from tests.kafka.job import Job
+from tests.kafka.toy import BAD, expected
+
+pytestmark = pytest.mark.kafka
+
+TOY = ("-m", "tests.kafka.toy")
+
+
+@pytest.fixture
+def job(broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Job]:
+    """A toy job on the shared broker, its topics made."""
+    toy = Job(broker, tmp_path, prefix, TOY)
+    toy.create_topics()
+    yield toy
+    toy.close()
+    print(toy.tails())
+
+
+def opened(worker: Process) -> bool:
+    """Whether the worker owns a task; AssertionError where it has ended instead."""
+    assert worker.running, worker.tail()
+    return '"task open"' in worker.log()
+
+
+def keys(count: int, seed: int = 1) -> list[bytes]:
+    chooser = random.Random(seed)
+    return [b"A%04d" % chooser.randrange(300) for _ in range(count)]
+
+
+def produce(job: Job, chosen: list[bytes]) -> None:
+    job.produce("payments", [(key, b"x") for key in chosen])
+
+
+def assert_exact(job: Job, chosen: list[bytes], timeout: float = 60) -> None:
+    """Every signal once, none more."""
+    want = expected(chosen)
+    got = [record.value for record in job.wait_for("signals", len(want), timeout)]
+    assert len(got) == len(set(got)), "a signal came twice"
+    assert set(got) == want
+    job.check_journal()
+
+
+def test_stopping_in_the_middle_leaves_exact_outputs(job: Job) -> None:
+    chosen = keys(20_000)
+    produce(job, chosen[:10_000])
+    first = job.start()
+    job.wait_for("signals", 100)
+    first.terminate()
+    assert first.wait(30) == 0
+    produce(job, chosen[10_000:])
+    job.start()
+    assert_exact(job, chosen)
+
+
+def test_kill_9_in_the_middle_leaves_exact_outputs(job: Job) -> None:
+    chosen = keys(30_000)
+    produce(job, chosen[:15_000])
+    for _ in range(3):
+        worker = job.start()
+        wait_until(partial(opened, worker), 60, "tasks open")
+        time.sleep(random.Random(len(job.workers)).uniform(0.05, 0.4))
+        worker.kill()
+    produce(job, chosen[15_000:])
+    job.start()
+    assert_exact(job, chosen)
+
+
+def test_a_second_worker_joins_and_leaves(job: Job) -> None:
+    chosen = keys(40_000)
+    first = job.start()
+    produce(job, chosen[:10_000])
+    job.wait_for("signals", 100)
+    second = job.start()
+    wait_until(partial(opened, second), 60, "the second worker owns tasks")
+    produce(job, chosen[10_000:20_000])
+    job.wait_for("signals", len(expected(chosen[:20_000])))
+    second.terminate()
+    assert second.wait(30) == 0
+    produce(job, chosen[20_000:])
+    assert_exact(job, chosen)
+    assert first.running
+    # The tasks that stayed were not restored again.
+    assert first.log().count('"task open"') < 16
+
+
+def test_a_zombie_that_wakes_up_is_fenced(job: Job) -> None:
+    chosen = keys(20_000)
+    zombie = job.start()
+    produce(job, chosen[:5_000])
+    job.wait_for("signals", 100)
+    zombie.pause()
+    job.start()
+    produce(job, chosen[5_000:])
+    job.wait_for("signals", len(expected(chosen)))
+    zombie.resume()
+    time.sleep(3)
+    assert_exact(job, chosen)
+
+
+def test_a_refused_output_batch_aborts_all_of_its_transaction(job: Job) -> None:
+    """A batch the broker refuses: no row, no checkpoint, no signal of that transaction is visible, and the worker stops."""
+    chosen = keys(3_000)
+    job.client.set_config(job.topic("signals"), {"max.message.bytes": "100"})
+    produce(job, chosen)
+    # The check at the start would catch it; this is a broker that changes its mind under a running worker.
+    worker = job.start(EWS_MAX_RECORD_BYTES="10000", EWS_REFUSE_CHECKS="")
+    code = worker.wait(60)
+    assert code == 3, worker.tail()
+    assert "max.message.bytes" in worker.log()
+    job.client.set_config(job.topic("signals"), {"max.message.bytes": "1100000"})
+    worker = job.start()
+    job.wait_for("signals", len(expected(chosen)))
+    job.client.set_config(job.topic("signals"), {"max.message.bytes": "100"})
+    before = len(job.read(job.changelog.removeprefix(job.env["EWS_TOPIC_PREFIX"])))
+    more = keys(3_000, seed=2)
+    produce(job, more)
+    assert worker.wait(60) == 1
+    assert "MessageSizeTooLarge" in worker.log()
+    assert len(job.read("signals")) == len(expected(chosen))
+    assert len(job.read(job.changelog.removeprefix(job.env["EWS_TOPIC_PREFIX"]))) - before < 3_000
+    job.client.set_config(job.topic("signals"), {"max.message.bytes": "1100000"})
+    job.start()
+    assert_exact(job, chosen + more)
+
+
+def test_a_topic_made_anew_under_a_checkpoint_stops_the_worker(job: Job) -> None:
+    produce(job, keys(2_000))
+    worker = job.start()
+    job.wait_for("signals", 100)
+    worker.terminate()
+    worker.wait(30)
+    job.client.delete_topic(job.topic("payments"))
+    job.create_topics()
+    produce(job, keys(4_000))
+    worker = job.start()
+    assert worker.wait(60) == 3
+    assert "deleted and created again" in worker.log()
+
+
+def test_a_topic_made_anew_under_a_running_worker_stops_it(job: Job) -> None:
+    produce(job, keys(2_000))
+    worker = job.start()
+    job.wait_for("signals", 100)
+    job.client.delete_topic(job.topic("payments"))
+    job.create_topics()
+    assert worker.wait(90) == 3, worker.tail()
+
+
+def test_records_that_expired_unread_stop_the_worker(job: Job) -> None:
+    produce(job, keys(2_000))
+    worker = job.start()
+    job.wait_for("signals", 100)
+    worker.terminate()
+    worker.wait(30)
+    produce(job, keys(2_000))
+    job.client.delete_records(
+        job.topic("payments"), dict(enumerate(job.client.end_offsets(job.topic("payments"))))
+    )
+    worker = job.start()
+    assert worker.wait(60) == 3
+    assert "expired before they were read" in worker.log()
+
+
+def test_missing_topics_are_told_with_the_command_that_makes_them(broker: Broker, prefix: str, tmp_path: Path) -> None:
+    toy = Job(broker, tmp_path, prefix, TOY)
+    worker = toy.start()
+    assert worker.wait(60) == 3
+    assert "ews topics create" in worker.log()
+
+
+@pytest.mark.parametrize(
+    ("topic", "config", "words"),
+    [
+        ("payments", {"cleanup.policy": "compact"}, "cleanup.policy is compact, must be delete"),
+        ("accounts", {"cleanup.policy": "delete"}, "cleanup.policy is delete, must be compact"),
+        ("journal", {"retention.ms": "60000"}, "retention.ms is 60000"),
+    ],
+)
+def test_a_topic_with_the_wrong_settings_is_refused_at_the_start(
+    job: Job, topic: str, config: dict[str, str], words: str
+) -> None:
+    job.client.set_config(job.topic(topic), config)
+    worker = job.start()
+    assert worker.wait(60) == 3
+    assert words in worker.log()
+
+
+def test_a_restore_longer_than_the_session_timeout_keeps_the_membership(job: Job) -> None:
+    chosen = [b"K%06d" % i for i in range(60_000)]
+    produce(job, chosen)
+    worker = job.start()
+    job.wait_applied(["payments"])
+    worker.terminate()
+    worker.wait(30)
+    # Four tasks, three batches of rows and more each, 0.8 s a batch: longer than the session's six seconds.
+    started = time.monotonic()
+    worker = job.start(TOY_RESTORE_SECONDS="0.8")
+    wait_until(lambda: worker.log().count('"task open"') == 8, 120, "all tasks open")
+    assert time.monotonic() - started > 8
+    assert worker.log().count('"assigned"') == 1
+    more = [b"K%06d" % i for i in range(1000) for _ in range(9)]
+    produce(job, more)
+    assert_exact(job, chosen + more)
+
+
+def test_state_comes_back_from_a_compacted_changelog(job: Job) -> None:
+    job.client.set_config(job.changelog, COMPACT_NOW)
+    chosen = keys(6_000)
+    worker = job.start()
+    for part in range(6):
+        produce(job, chosen[part * 1000 : part * 1000 + 1000])
+        job.wait_for("signals", len(expected(chosen[: part * 1000 + 1000])))
+        time.sleep(0.4)
+    written = sum(job.client.end_offsets(job.changelog))
+
+    def compacted() -> bool:
+        return len(job.client.read_flat(job.changelog)) < written / 3
+
+    wait_until(compacted, 60, "compaction", 0.5)
+    worker.kill()
+    more = keys(5_000, seed=3)
+    job.start()
+    produce(job, more)
+    assert_exact(job, chosen + more)
+
+
+def test_two_workers_with_one_instance_id_are_noticed(job: Job) -> None:
+    first = job.start(EWS_INSTANCE_ID="same")
+    wait_until(partial(opened, first), 60, "the first worker owns tasks")
+    second = job.start(EWS_INSTANCE_ID="same")
+    ended = wait_until(lambda: [w for w in (first, second) if not w.running], 90, "one of the two stops")
+    assert ended[0].returncode == 3
+    assert "EWS_INSTANCE_ID=same" in ended[0].log()
+
+
+def test_too_many_bad_records_stop_the_worker_before_they_are_poured_out(job: Job) -> None:
+    job.produce("payments", [(b"A0001", b"x")] * 1_500)
+    worker = job.start()
+    job.wait_applied(["payments"])
+    job.produce("payments", [(b"A0001", BAD)] * 1_500)
+    assert worker.wait(60) == 1
+    assert "EWS_DEAD_LETTER_LIMIT" in worker.log()
+    assert len(job.read("dead-letters")) < 1_500
+    # It stays stopped: the crossing transaction is never written.
+    before = len(job.read("dead-letters"))
+    worker = job.start()
+    assert worker.wait(60) == 1
+    assert len(job.read("dead-letters")) == before
+    worker = job.start(EWS_DEAD_LETTER_LIMIT="1")
+    job.wait_for("dead-letters", 1_500)
+
+
+def test_a_tick_is_written_only_for_tasks_that_are_caught_up(job: Job) -> None:
+    job.start()
+    wait_until(lambda: len(job.read("ticks")) >= 16, 60, "ticks", 0.3)
+    positions = job.applied()
+    assert positions["ticks", 0] >= 0
+    worker = job.workers[0]
+    worker.terminate()
+    assert worker.wait(30) == 0
+    silent = len(job.read("ticks"))
+    job.start(EWS_CLOCK="events")
+    produce(job, keys(500))
+    job.wait_for("signals", 1)
+    time.sleep(2)
+    assert len(job.read("ticks")) == silent
+
+
+def test_a_broker_that_goes_away_and_comes_back_costs_nothing(make_broker: MakeBroker, tmp_path: Path) -> None:
+    own = make_broker()
+    toy = Job(own, tmp_path / "job", program=TOY)
+    try:
+        toy.create_topics()
+        chosen = keys(20_000)
+        worker = toy.start()
+        produce(toy, chosen[:10_000])
+        toy.wait_for("signals", 100)
+        own.kill()
+        own.restart()
+        produce(toy, chosen[10_000:])
+        deadline = time.monotonic() + 90
+        while len(toy.read("signals")) < len(expected(chosen)) and time.monotonic() < deadline:
+            if not worker.running:  # fail-stop is allowed; the supervisor is us
+                assert worker.returncode == 1, worker.tail()
+                worker = toy.start()
+            time.sleep(0.5)
+        assert_exact(toy, chosen)
+    finally:
+        toy.close()
+        print(toy.tails())
+
+
+def test_the_checkpoint_is_the_last_record_of_every_commit(job: Job) -> None:
+    produce(job, keys(3_000))
+    worker = job.start()
+    job.wait_applied(["payments"])
+    worker.kill()
+    for records in job.client.read_all(job.changelog).values():
+        assert records, "every task has committed"
+        assert records[-1].key == checkpoint.KEY
+        state = checkpoint.decode(records[-1].value or b"")
+        assert state.topic_ids["payments"] == job.client.topic_id(job.topic("payments"))
+
+
+def test_sigint_stops_in_order_too(job: Job) -> None:
+    worker = job.start()
+    wait_until(partial(opened, worker), 60, "tasks open")
+    worker._signal(signal.SIGINT)
+    assert worker.wait(30) == 0
