@@ -60,6 +60,8 @@ def _lives(seed: int, customers: int, start: date, end: date, chosen: list[Scena
     for scenario in assign(customers, chosen, Random(f"{seed}:scenarios")):  # noqa: S311
         rng = Random(f"{seed}:{index}")  # noqa: S311
         struck = start + DAY * (days * rng.randrange(28, 48) // 100)
+        if scenario is SCENARIOS[0]:
+            struck = date.max
         person = draw(index, scenario, start, outage, rng)
         yield Life(person, scenario, start, end, struck, outage, rng, Outbox(index))
         index += len(person.customer_ids)

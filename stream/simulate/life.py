@@ -47,7 +47,7 @@ class Life:
     start: date
     end: date
     struck_on: date
-    """When the scenario's life event happens, if it has one."""
+    """When the scenario's life event happens; `date.max` if never."""
     outage_on: date
     rng: Random
     outbox: Outbox
@@ -97,7 +97,7 @@ class Life:
         """One for each holder. Only after `events()` has ended."""
         person, scenario = self.person, self.scenario
         happened: date | None = self.struck_on
-        if scenario.name == "steady":
+        if self.struck_on == date.max:
             happened = None
         elif scenario.name == "bank_outage":
             happened = self.outage_on
