@@ -1,0 +1,318 @@
+"""`ews demo`."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from stream.errors import ConfigurationError, EwsError
+
+if TYPE_CHECKING:
+    from stream.demo.listener import Listener
+    from stream.demo.player import Player
+    from stream.demo.screen import Screen
+    from stream.demo.story import Story
+    from stream.demo.verdict import Verdict
+    from stream.demo.worker import Worker
+    from stream.engine.sink import Sink
+
+IN = "in"
+LAG_MS = 3 * 86_400_000
+"""The story waits when the worker is further behind it than this (simulated time)."""
+_LISTEN = 0.02
+_STUCK = 60.0
+"""Seconds without any progress after which the worker counts as stuck."""
+_START = 240.0
+_SETTLED = 0.5
+"""Seconds of silence after which nothing more is coming: every output of a transaction is there once its journal entry is."""
+
+
+def demo(
+    customers: Annotated[
+        int,
+        typer.Option(min=20, max=600, envvar="EWS_DEMO_CUSTOMERS", help="How many customers the bank has."),
+    ] = 150,
+    seconds: Annotated[
+        float,
+        typer.Option(min=1, max=3600, envvar="EWS_DEMO_SECONDS", help="How long the story takes to tell."),
+    ] = 36,
+    seed: Annotated[int, typer.Option(envvar="EWS_DEMO_SEED", help="Another seed is another bank.")] = 7,
+    out: Annotated[
+        Path,
+        typer.Option(
+            envvar="EWS_DEMO_OUT",
+            help="Folder for the story and all outputs; those of an earlier demo are replaced.",
+        ),
+    ] = Path("demo-out"),
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep", envvar="EWS_DEMO_KEEP", help="Keep broker and worker up after the story, until Ctrl-C."
+        ),
+    ] = False,
+) -> None:
+    """Shows everything on this machine alone: an embedded broker, the worker, and a bank of simulated customers.
+
+    Three months pass in half a minute. Signals, nudges, escalations and withdrawals appear as the job decides them.
+    """
+    from stream.demo.screen import Screen
+    from stream.demo.story import tell
+    from stream.engine.embedded import PARTITIONS, EmbeddedBroker
+    from stream.simulate import folder
+
+    console = Console(highlight=False)
+    story = tell(seed, customers, datetime.now(UTC).date())
+    try:
+        _clear(out)
+        folder.write(out / IN, story.events)
+        folder.write_truth(out / IN, story.truths)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--out: {out} cannot be written ({error.strerror}): name another folder"
+        ) from error
+
+    from stream.demo.listener import Listener
+    from stream.demo.player import Player
+    from stream.demo.worker import Worker, compiled_before
+    from stream.engine.sink import Sink
+
+    broker = EmbeddedBroker()
+    broker.create(_topics())
+    port = _free_port() if keep else 0
+    with (
+        Worker(broker.bootstrap, port) as worker,
+        contextlib.closing(Listener(broker.bootstrap, PARTITIONS)) as listener,
+    ):
+        player = Player(story, broker.bootstrap, PARTITIONS)
+        with Screen(console) as screen, Sink(out) as sink:
+            screen.note(
+                f"A bank of {len(story.truths)} simulated customers; an embedded broker at {broker.bootstrap}; one worker "
+                f"(process {worker.pid}).\nThree months, {len(story.events):,} payments, bounces and bills. Nobody told the "
+                "worker who is in trouble.\n"
+            )
+            stage = _Stage(story, player, listener, worker, screen, sink)
+            stage.start(compiled_before())
+            stage.play(seconds)
+        _conclude(console, stage, out)
+        if keep:
+            _keep(console, broker.bootstrap, port, worker)
+
+
+class _Stage:
+    """The run of one demo: story out, outputs in, all in one loop."""
+
+    def __init__(
+        self, story: Story, player: Player, listener: Listener, worker: Worker, screen: Screen, sink: Sink
+    ) -> None:
+        from stream.demo.words import Teller
+
+        self.story = story
+        self.outputs: dict[str, list[dict[str, Any]]] = {"signals": [], "nudges": [], "escalations": []}
+        self.dead_letters = 0
+        self.seconds = 0.0
+        self._player = player
+        self._listener = listener
+        self._worker = worker
+        self._screen = screen
+        self._sink = sink
+        zones = {e.value["customer_id"]: e.value["time_zone"] for e in story.events if e.topic == "customers"}
+        self._teller = Teller(zones)
+
+    def start(self, compiled: bool) -> None:
+        """Tells who the customers are, and waits until the worker has heard it."""
+        self._screen.waiting(
+            "starting the worker ..."
+            if compiled
+            else "starting the worker; compiling the detectors, once: ~20 s ..."
+        )
+        self._player.step()
+        deadline = time.monotonic() + _START
+        while not self._player.started:
+            self._hear()
+            if time.monotonic() > deadline:
+                raise self._worker.failure(f"the worker did not start within {_START:.0f} s")
+
+    def play(self, seconds: float) -> None:
+        """Tells the story in about that time; longer where the worker needs longer. Ends when all of it is decided."""
+        player, began = self._player, time.monotonic()
+        while not player.told:
+            while player.behind_ms <= LAG_MS and not player.told and self._due(began, seconds):
+                player.step()
+            self._listen()
+        while not player.done:
+            self._listen()
+        self.seconds = time.monotonic() - began
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < _SETTLED:
+            if self._hear():
+                quiet_since = time.monotonic()
+
+    def _due(self, began: float, seconds: float) -> bool:
+        return (time.monotonic() - began) / seconds >= self.story.pace(self._player.now_ms)
+
+    def _listen(self) -> None:
+        """Hears once; raises when the worker has been silent for too long."""
+        deadline = time.monotonic() + _STUCK
+        behind = self._player.behind_ms
+        while not self._hear() and behind > LAG_MS:
+            if time.monotonic() > deadline:
+                raise self._worker.failure(f"the worker has decided nothing for {_STUCK:.0f} s")
+        self._screen.status(self._player.now_ms, self._player.sent, self.story.pace(self._player.now_ms))
+
+    def _hear(self) -> int:
+        """Passes on what the worker has said since; how many records that was."""
+        from stream.engine.journal import Entry
+
+        self._worker.check()
+        heard, told = 0, []
+        for said in self._listener.hear(_LISTEN):
+            heard += 1
+            if isinstance(said, Entry):
+                self._player.heard(said)
+                continue
+            self._sink.write(said)
+            if said.topic == "dead-letters":
+                self.dead_letters += 1
+            elif said.topic in self.outputs and said.value is not None:
+                self.outputs[said.topic].append(msgspec.json.decode(said.value))
+                if (words := self._teller.tell(said.topic, said.value)) is not None:
+                    told.append(words)
+        for words in sorted(told, key=lambda each: each.at):
+            self._screen.say(words)
+        return heard
+
+
+def _topics() -> Iterator[str]:
+    from stream.engine import checks
+    from stream.settings import Settings
+
+    # The defaults: EWS_* variables of the caller are meant for their own cluster, not for this one.
+    return (topic.name for topic in checks.wanted(Settings.model_construct()))
+
+
+def _clear(out: Path) -> None:
+    """Removes what an earlier demo wrote, and nothing else."""
+    from stream.engine.sink import FILES
+    from stream.simulate.folder import TRUTH
+    from stream.topics import CATALOGUE
+
+    for path in (
+        *(out / IN / f"{topic.name}.jsonl" for topic in CATALOGUE),
+        out / IN / TRUTH,
+        *(out / f"{name}.jsonl" for name in FILES),
+    ):
+        path.unlink(missing_ok=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _conclude(console: Console, stage: _Stage, out: Path) -> None:
+    from stream.demo.verdict import judge
+
+    outputs = stage.outputs
+    verdict = judge(stage.story.truths, outputs["signals"], outputs["nudges"])
+    events = len(stage.story.events)
+    said = {
+        name: sum(record["status"] == "issued" for record in outputs[name])
+        for name in ("nudges", "escalations")
+    }
+    raised = sum(record["status"] == "raised" for record in outputs["signals"])
+    withdrawn = {name: sum(record["status"] == "withdrawn" for record in outputs[name]) for name in outputs}
+
+    def line(name: str, text: str) -> None:
+        console.print(f"  [bold]{name:<14}[/bold]{text}", soft_wrap=True)
+
+    console.print("\n[bold]What happened[/bold]")
+    line(
+        "events",
+        f"{events:,} in {stage.seconds:.0f} s: {events / stage.seconds:,.0f}/s, the pace of the story",
+    )
+    line("signals", f"{raised} raised, {withdrawn['signals']} withdrawn")
+    line("nudges", f"{said['nudges']} issued, {withdrawn['nudges']} withdrawn")
+    line("escalations", f"{said['escalations']} issued, {withdrawn['escalations']} withdrawn")
+    if stage.dead_letters:
+        line("dead letters", f"{stage.dead_letters}")
+    console.print("\n[bold]Held against the truth, which the worker cannot see[/bold]")
+    for text in verdict_lines(verdict):
+        console.print(f"  {text}", soft_wrap=True)
+    console.print("\n[bold]What to try next[/bold]")
+    ews = _command()
+    for command, what in (
+        (f"{ews} explain {_worth_explaining(outputs)} --in {out}", "why, for one of the above"),
+        (f"{ews} replay {out / IN} {out / 'again'}", "the same code over the same events, without a broker"),
+        (f"{ews} topics list", "what a bank wires up"),
+        (f"{ews} demo --keep --seed 8", "another bank, and a broker that stays for your own consumer"),
+    ):
+        console.print(f"  {command}\n      [dim]{what}[/dim]", soft_wrap=True)
+    console.print(
+        "  README.md, docs/index.md\n      [dim]how it works, what it promises, how to run it on your own Kafka[/dim]"
+    )
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """A verdict in sentences."""
+    lines = [f"{verdict.noticed} of {verdict.stressed} customers whose money ran short were noticed."]
+    if verdict.missers:
+        lead = f", by {verdict.lead:.0f} days in the median" if verdict.lead is not None else ""
+        lines.append(
+            f"{verdict.missers} of them went on to miss an instalment: {verdict.noticed_before_miss} were noticed before it{lead}."
+        )
+    wrong = sum(verdict.nudged_wrongly.values())
+    told = ", ".join(
+        f"{name.replace('_', ' ')} {count}" for name, count in sorted(verdict.nudged_wrongly.items())
+    )
+    lines.append(
+        f"{wrong} of {verdict.steady} customers who needed nothing got a nudge all the same"
+        + (f" ({told})." if wrong else ".")
+    )
+    lines.append(
+        f"{verdict.after_stop} nudges were decided after a customer was not to be contacted any more."
+    )
+    return lines
+
+
+def _worth_explaining(outputs: dict[str, list[dict[str, Any]]]) -> str:
+    """The id of an escalation or nudge with much behind it."""
+    for name, id_ in (("escalations", "escalation_id"), ("nudges", "nudge_id"), ("signals", "signal_id")):
+        issued = [record for record in outputs[name] if record["status"] in ("issued", "raised")]
+        if issued:
+            return str(max(issued, key=lambda record: len(record["reasons"]))[id_])
+    raise EwsError("nobody got into trouble in this bank: try another --seed, or more --customers")
+
+
+def _command() -> str:
+    """How the caller can call us again."""
+    if shutil.which("ews"):
+        return "ews"
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "ews" else f"{Path(sys.executable).name} -m stream"
+
+
+def _keep(console: Console, bootstrap: str, port: int, worker: Worker) -> None:
+    console.print(
+        f"\n[bold]Still up[/bold], until Ctrl-C: Kafka protocol at {bootstrap} (topics payments, signals, nudges ...), metrics at "
+        f"http://127.0.0.1:{port}/metrics, the worker's log in {worker.log}.\n"
+        f"  EWS_BOOTSTRAP={bootstrap} {_command()} simulate --kafka --customers 50 --months 1\n"
+        "      [dim]more events for it[/dim]",
+        soft_wrap=True,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            worker.check()
+            time.sleep(0.5)

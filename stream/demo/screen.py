@@ -1,0 +1,96 @@
+"""What a person sees: lines that come as they happen, and a status line below them on a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from datetime import UTC, datetime
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from stream.demo.words import Kind, Told
+
+WIDTH = 118
+_COLOURS: dict[Kind, str] = {
+    "signal": "yellow",
+    "nudge": "green",
+    "escalation": "magenta",
+    "withdrawn": "cyan",
+    "dead letter": "red",
+}
+_INDENT = " " * 12
+
+
+class Screen:
+    """Prints what was told, each kind in its colour, and how far the story is."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.counts: Counter[str] = Counter()
+        self._live = (
+            Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+        )
+        self._week = -1
+        self._width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+
+    def note(self, text: str, style: str = "dim") -> None:
+        """A line of our own."""
+        self._print(Text(text, style=style))
+
+    def say(self, told: Told) -> None:
+        """One output: a heading with date, kind, customer; what stands under it, indented and wrapped."""
+        self.counts[told.kind] += 1
+        colour = _COLOURS[told.kind]
+        heading = Text(f"{told.at:%a %e %b}  ", style="dim")
+        if told.quiet:
+            text = f"{told.kind:<10} {told.who}  {told.headline}: {told.lines[0] if told.lines else ''}"
+            heading.append(textwrap.shorten(text, self._width - len(_INDENT), placeholder=" …"), style="dim")
+            self._print(heading)
+            return
+        heading.append(f"{told.kind.upper():<10} ", style=f"bold {colour}")
+        heading.append(f"{told.who}  ", style="bold")
+        heading.append(told.headline, style=colour)
+        self._print(heading)
+        for line in told.lines:
+            for part in textwrap.wrap(line, self._width - len(_INDENT)):
+                self._print(Text(_INDENT + part))
+
+    def status(self, at_ms: int, events: int, share: float) -> None:
+        """How far the story is: a line that stays at the bottom, or a line a week where there is no terminal."""
+        day = datetime.fromtimestamp(at_ms / 1000, UTC)
+        said = self.counts
+        line = (
+            f"{day:%a %e %b %Y}  {events:,} events   {said['signal']} signals   {said['nudge']} nudges   "
+            f"{said['escalation']} escalations   {said['withdrawn']} withdrawn"
+        )
+        if self._live is not None:
+            done = round(20 * share)
+            bar = Text("━" * done, style="green") + Text("━" * (20 - done), style="bright_black")
+            self._live.update(bar + Text("  " + line, style="bold"))
+        elif (week := at_ms // 604_800_000) > self._week:
+            self._week = week
+            self._print(Text(f"-- {line}"))
+
+    def waiting(self, text: str) -> None:
+        """What is being waited for, in the status line or once as a line."""
+        if self._live is not None:
+            self._live.update(Text(text, style="dim"))
+        else:
+            self._print(Text(text))
+
+    def _print(self, text: Text) -> None:
+        self.console.print(text, soft_wrap=True, highlight=False)
+
+    def __enter__(self) -> Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()

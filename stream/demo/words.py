@@ -1,0 +1,189 @@
+"""Outputs in words: what a customer would read, what a team would read, and why something was taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+Kind = Literal["signal", "nudge", "escalation", "withdrawn", "dead letter"]
+
+BECAUSE: Final[Mapping[str, str]] = {
+    "signal_withdrawn": "the sign behind it is gone",
+    "signal_returned": "the signs are back: congratulations would be wrong",
+    "hold_placed": "a hold was placed for this customer",
+    "shared_hold_placed": "a hold of the account's other holder covers this customer too",
+    "hold_lifted": "the hold behind it was lifted",
+    "case_opened": "a colleague is looking after this customer",
+    "opted_out": "the customer asked not to be contacted this way",
+    "consent_withdrawn": "the customer no longer agrees to this channel",
+    "customer_needs_a_person": "this customer is for a trained colleague, not for a message",
+    "customer_unknown": "nothing is known of how to contact this customer",
+    "customer_erased": "the customer's data was erased",
+    "customer_responded": "the customer has been in touch",
+    "customer_reachable": "the customer can be reached again",
+    "zone_unknown": "the customer's time zone is not known",
+    "not_a_holder": "the customer does not hold the account",
+    "nudges_stopped": "an operator stopped all nudges",
+    "snoozed": "an operator snoozed it",
+    "contact_hours": "it could not go out within the hours of contact",
+    "quiet_hours": "it could not go out outside the customer's quiet hours",
+    "before_contact_from": "it concerns a time before contact was wanted",
+}
+"""What the codes in `withdrawn_because` mean. A code that is not here is told as it is."""
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "plan": "a plan they can afford",
+    "payment_date": "another payment date",
+    "interest_or_fee_relief": "relief from interest or fees",
+    "settlement": "a settlement",
+    "debt_advice": "free debt advice",
+    "education": "guidance on money",
+    "counter_offer": "another offer",
+    "plan_review": "a review of the plan",
+}
+"""Suggested actions: for a person to decide."""
+
+MOST_REASONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One output as people read it."""
+
+    kind: Kind
+    at: datetime
+    """Event time, in UTC."""
+    who: str
+    headline: str
+    lines: tuple[str, ...] = ()
+    quiet: bool = False
+    """One line is enough for it."""
+
+
+class Teller:
+    """Puts outputs into words. It remembers why signals were withdrawn, to tell it of the nudges that rested on them."""
+
+    def __init__(self, zones: Mapping[str, str]) -> None:
+        self._zones = zones
+        """IANA zone by customer."""
+        self._gone: dict[str, str] = {}
+        """Why a signal was withdrawn, by its id."""
+
+    def tell(self, topic: str, value: bytes | None) -> Told | None:
+        """An output in words; None for one that needs none (a decision)."""
+        if value is None or topic not in ("signals", "nudges", "escalations"):
+            return None
+        record: dict[str, Any] = msgspec.json.decode(value)
+        match topic, record["status"]:
+            case "signals", "withdrawn":
+                return self._signal_withdrawn(record)
+            case "signals", status:
+                return self._signal(record, status)
+            case "nudges", "issued":
+                return self._nudge(record)
+            case "escalations", "issued":
+                return self._escalation(record)
+            case _:
+                return self._withdrawn(record, "nudge" if topic == "nudges" else "escalation")
+
+    def _signal(self, record: dict[str, Any], status: str) -> Told:
+        severity = record["severity"]
+        again = "" if status == "raised" else ", changed"
+        return Told(
+            "signal",
+            _time(record["occurred_at"]),
+            record["customer_id"],
+            f"{severity} {plain(record['detector'])} on {record['account_id']}{again}",
+            reasons(record["reasons"]),
+            quiet=severity in ("info", "low"),
+        )
+
+    def _signal_withdrawn(self, record: dict[str, Any]) -> Told:
+        why = "; ".join(each["text"].rstrip(".") for each in record["reasons"][-2:]) or "it no longer holds"
+        self._gone[record["signal_id"]] = why
+        return Told(
+            "withdrawn",
+            _time(record["occurred_at"]),
+            record["customer_id"],
+            f"signal {plain(record['detector'])} on {record['account_id']}",
+            (f"because: {why}",),
+        )
+
+    def _nudge(self, record: dict[str, Any]) -> Told:
+        zone = ZoneInfo(self._zones.get(record["customer_id"], "UTC"))
+        opens, closes = (_time(record[name]).astimezone(zone) for name in ("not_before", "not_after"))
+        days = "" if opens.date() == closes.date() else f"{closes:%a %-d %b} "
+        text = record["params"].get("text") or plain(record["template"])
+        # An optional offer is part of the message: what it costs and when is what a customer wants to know.
+        offers = [
+            f"{plain(offer['kind'])}: "
+            + ", ".join(
+                f"{each['amount']} {offer['currency']} on {each['due_date']}"
+                for each in offer["instalments"][:3]
+            )
+            for offer in record.get("offers") or ()
+        ]
+        return Told(
+            "nudge",
+            _time(record["decided_at"]),
+            record["customer_id"],
+            f"{plain(record['treatment'])} by {record['channel']}, "
+            f"{opens:%a %-d %b %H:%M} to {days}{closes:%H:%M} their time",
+            (f"“{text}”", *offers),
+        )
+
+    def _escalation(self, record: dict[str, Any]) -> Told:
+        zone = ZoneInfo(self._zones.get(record["customer_id"], "UTC"))
+        due = _time(record["due_by"]).astimezone(zone)
+        urgent = "urgent, " if record["priority"] == "urgent" else ""
+        suggested = [ACTIONS.get(action, plain(action)) for action in record["suggested_actions"]]
+        return Told(
+            "escalation",
+            _time(record["decided_at"]),
+            record["customer_id"],
+            f"to {plain(record['queue'])}: {urgent}please look by {due:%a %-d %b %H:%M}",
+            (
+                *reasons(record["reasons"]),
+                *([f"you may consider: {', '.join(suggested)}"] if suggested else []),
+            ),
+        )
+
+    def _withdrawn(self, record: dict[str, Any], what: str) -> Told:
+        code = record.get("withdrawn_because") or ""
+        why = BECAUSE.get(code, plain(code))
+        gone = [self._gone[each] for each in record["signal_ids"] if each in self._gone]
+        if code == "signal_withdrawn" and gone:
+            why += f" ({gone[-1]})"
+        subject = plain(record["treatment"] if what == "nudge" else record["queue"])
+        return Told(
+            "withdrawn",
+            _time(record["decided_at"]),
+            record["customer_id"],
+            f"{what} {subject}",
+            (f"because: {why}",),
+        )
+
+
+def reasons(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The texts of reasons, each once, the first few of them."""
+    texts = list(dict.fromkeys(record["text"] for record in records))
+    more = len(texts) - MOST_REASONS
+    return (*texts[:MOST_REASONS], *([f"and {more} more"] if more > 0 else []))
+
+
+def plain(code: str) -> str:
+    """A code as words.
+
+    >>> plain("small_bill_check_in")
+    'small bill check in'
+    """
+    return code.replace("_", " ").replace("-", " ")
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
