@@ -1,4 +1,4 @@
-"""The public model and the hot-path decoder of a topic accept and refuse the same bytes, and read the same from them."""
+"""A topic's public model and its hot-path decoder accept and refuse the same bytes, and read them alike."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EACH_TOPIC = pytest.mark.parametrize("topic", TOPICS)
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-# --- comparing ------------------------------------------------------------------------------------------------------
+# --- comparing ---------------------------------------------------------------------------------
 
 
 def same(model: Any, record: Any) -> bool:
@@ -63,7 +63,7 @@ def agree(topic: str, value: bytes) -> None:
 
 
 def agree_on(topic: str, data: Any) -> None:
-    """As `agree`, and the model alone, fed with what a JSON reader gives, judges the same without the decoder's help."""
+    """As `agree`; and the model alone, on what a JSON reader gives, judges the same without the decoder."""
     value = json.dumps(data).encode()
     agree(topic, value)
     record = outcome(DECODE[topic], value)
@@ -73,7 +73,7 @@ def agree_on(topic: str, data: Any) -> None:
         assert same(model, record)
 
 
-# --- building values ------------------------------------------------------------------------------------------------
+# --- building values ---------------------------------------------------------------------------
 
 TIMES = st.datetimes(datetime(1900, 1, 2), datetime(9998, 12, 30)).flatmap(
     lambda at: st.integers(-14 * 60, 14 * 60).map(
@@ -146,19 +146,22 @@ def objects(kind: type[msgspec.Struct]) -> st.SearchStrategy[dict[str, Any]]:
 VALID = {topic: objects(kind) for topic, kind in RECORDS.items()}
 
 NASTY: list[Any] = [
-    None, True, False, 0, 1, -1, 32, 1.0, 1.5, -0.0, 1e308, 2**31, 2**63, 2**64, 10**400, [], {}, [None], [[]], [1], {"": 1},
-    {"from": 1}, ["sms"], "", " ", "a" * 64, "a" * 65, "a" * 1001, "\n", "a\nb", "\x00", "\x7f", "\u200b", "\u00a0", "\u202e",
-    "\ud7ff", "\U0001f600", "é", "0", "00", "007.50", "-0", "-1", "+1", "1.", ".5", "1e2", "1E2", "1,000.00", "1 000", " 1", "1 ",
-    "1\n", "٣", "１", "1.23456", "1.2345", "1.234", "1.23", "1.2", "999999999999999", "9999999999999999", "999999999999999.9999",
-    "NaN", "inf", "-inf", "0x10", "1_000", "gbp", "GBP", "GBp", "XXX", "£", "JPY", "KWD", "CLF", "2026-03-04",
-    "2026-02-30", "20260304", "2026-3-4", "2026-03-04T10:00:00", "2026-03-04T10:00:00Z", "2026-03-04 10:00:00Z",
-    "2026-03-04t10:00:00z", "2026-03-04T10:00:00+0100", "2026-03-04T10:00:00+01:00", "2026-03-04T10:00:00+24:00",
-    "2026-03-04T24:00:00Z", "2026-03-04T10:00:60Z", "2026-03-04T10:00Z", "2026-03-04T10:00:00.123456789Z",
-    "2026-03-04T10:00:00,5Z", "2026-W10-3", "1899-12-31", "1899-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31",
-    "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0000-01-01", "1772600000", "10:00", "24:00", "9:30", "23:59", "23:60",
-    "Europe/London", "europe/london", "Factory", "localtime", "../etc/passwd", "Mars/Base", "GMT+1", "UK", "gb", "GBR", "US-MA",
-    "us-ma", "US_MA", "en_GB", "en-GB-", "english", "booked", "BOOKED", " booked", "reversed", "missed", "sms", "fax", "AM04",
-    "{}", "[]", "null", "true", "19.9", "19.9%", "1000000", "9999999",
+    None, True, False, 0, 1, -1, 32, 1.0, 1.5, -0.0, 1e308, 2**31, 2**63, 2**64, 10**400, [], {}, [None],
+    [[]], [1], {"": 1}, {"from": 1}, ["sms"], "", " ", "a" * 64, "a" * 65, "a" * 1001, "\n", "a\nb", "\x00",
+    "\x7f", "\u200b", "\u00a0", "\u202e", "\ud7ff", "\U0001f600", "é", "0", "00", "007.50", "-0", "-1",
+    "+1", "1.", ".5", "1e2", "1E2", "1,000.00", "1 000", " 1", "1 ", "1\n", "٣", "１", "1.23456", "1.2345",
+    "1.234", "1.23", "1.2", "999999999999999", "9999999999999999", "999999999999999.9999", "NaN", "inf",
+    "-inf", "0x10", "1_000", "gbp", "GBP", "GBp", "XXX", "£", "JPY", "KWD", "CLF", "2026-03-04",
+    "2026-02-30", "20260304", "2026-3-4", "2026-03-04T10:00:00", "2026-03-04T10:00:00Z",
+    "2026-03-04 10:00:00Z", "2026-03-04t10:00:00z", "2026-03-04T10:00:00+0100", "2026-03-04T10:00:00+01:00",
+    "2026-03-04T10:00:00+24:00", "2026-03-04T24:00:00Z", "2026-03-04T10:00:60Z", "2026-03-04T10:00Z",
+    "2026-03-04T10:00:00.123456789Z", "2026-03-04T10:00:00,5Z", "2026-W10-3", "1899-12-31",
+    "1899-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31", "9999-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-14:00", "0000-01-01", "1772600000", "10:00", "24:00", "9:30", "23:59", "23:60",
+    "Europe/London", "europe/london", "Factory", "localtime", "../etc/passwd", "Mars/Base", "GMT+1", "UK",
+    "gb", "GBR", "US-MA", "us-ma", "US_MA", "en_GB", "en-GB-", "english", "booked", "BOOKED", " booked",
+    "reversed", "missed", "sms", "fax", "AM04", "{}", "[]", "null", "true", "19.9", "19.9%", "1000000",
+    "9999999",
 ]  # fmt: skip
 
 
@@ -192,7 +195,7 @@ def example(topic: str) -> Any:
     return json.loads(EXAMPLES[topic])
 
 
-# --- the same bytes -------------------------------------------------------------------------------------------------
+# --- the same bytes ----------------------------------------------------------------------------
 
 
 @EACH_TOPIC
@@ -355,13 +358,14 @@ def test_unknown_fields_are_ignored_at_every_depth(topic: str) -> None:
             assert same(parse(topic, value), plain)
 
 
-# --- bytes that are no record ---------------------------------------------------------------------------------------
+# --- bytes that are no record ------------------------------------------------------------------
 
 NOT_JSON = [
-    b"", b" ", b"null", b"true", b"1", b'"x"', b"[]", b"[{}]", b"{", b"}", b"{]", b"{'a':1}", b'{"a":1,}', b'{"a"}',
-    b"\xef\xbb\xbf{}", b"\xff\xfe{\x00}\x00", b"\x00\x00\x00\x00\x01{}", b"NaN", b'{"a":NaN}', b'{"a":Infinity}', b'{"a":01}',
-    b'{"a":+1}', b'{"a":.5}', b'{"a":1.}', b'{"a":0x1}', b'{"a":"\xff"}', b'{"\xff":1}', b'{"a":"\xed\xa0\x80"}',
-    b'{"a":"\\ud800"}', b'{"a":"\\u12"}', b'{"a":"\\x"}', b'{"a":"\x01"}', b"[" * 100_000, b'{"a":' * 100_000, b"<xml/>", b"a,b\n1,2",
+    b"", b" ", b"null", b"true", b"1", b'"x"', b"[]", b"[{}]", b"{", b"}", b"{]", b"{'a':1}", b'{"a":1,}',
+    b'{"a"}', b"\xef\xbb\xbf{}", b"\xff\xfe{\x00}\x00", b"\x00\x00\x00\x00\x01{}", b"NaN", b'{"a":NaN}',
+    b'{"a":Infinity}', b'{"a":01}', b'{"a":+1}', b'{"a":.5}', b'{"a":1.}', b'{"a":0x1}', b'{"a":"\xff"}',
+    b'{"\xff":1}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\\ud800"}', b'{"a":"\\u12"}', b'{"a":"\\x"}',
+    b'{"a":"\x01"}', b"[" * 100_000, b'{"a":' * 100_000, b"<xml/>", b"a,b\n1,2",
 ]  # fmt: skip
 
 
@@ -379,7 +383,10 @@ def spliced(topic: str, extra: bytes) -> bytes:
 @EACH_TOPIC
 @pytest.mark.parametrize(
     "extra",
-    [b'"x":"\xff"', b'"x":"\xed\xa0\x80"', b'"x":"\\ud800"', b'"x":NaN', b'"x":"\x00"', b'"x":', b'"x":1 "y":2', b'"x":{"y":"\xc3"}'],
+    [
+        b'"x":"\xff"', b'"x":"\xed\xa0\x80"', b'"x":"\\ud800"', b'"x":NaN', b'"x":"\x00"', b'"x":', b'"x":1 "y":2',
+        b'"x":{"y":"\xc3"}',
+    ],
     ids=range(8),
 )  # fmt: skip
 def test_a_field_nobody_reads_must_still_be_json_in_utf8(topic: str, extra: bytes) -> None:
@@ -422,7 +429,7 @@ def test_brackets_inside_strings_are_no_nesting() -> None:
     assert DECODE["payments"](value).event_id == "pay-1"
 
 
-# --- nothing of the record in an error ------------------------------------------------------------------------------
+# --- nothing of the record in an error ---------------------------------------------------------
 
 SECRET = "Qx7SECRETx9"
 
@@ -493,7 +500,7 @@ def test_consent_for_an_unknown_channel_is_refused_without_naming_it() -> None:
     assert SECRET not in str(raised.value)
 
 
-# --- what is said of a bad record -----------------------------------------------------------------------------------
+# --- what is said of a bad record --------------------------------------------------------------
 
 SPOILED = [
     ("payments", "amount", "1.234", Reason.BAD_AMOUNT, "amount"),
@@ -515,11 +522,13 @@ SPOILED = [
     ("bounces", "amount", None, Reason.INCONSISTENT, "amount"),
     ("bounces", "currency", "JPY", Reason.BAD_AMOUNT, "amount"),
     ("accounts", "holders", [], Reason.BAD_FIELD, "holders"),
-    ("accounts", "holders", [{"customer_id": f"c{i}", "role": "joint"} for i in range(5)], Reason.BAD_FIELD, "holders"),
+    ("accounts", "holders", [{"customer_id": f"c{i}", "role": "joint"} for i in range(5)],
+     Reason.BAD_FIELD, "holders"),
     ("accounts", "holders", [{"customer_id": "c", "role": "joint"}] * 2, Reason.INCONSISTENT, "holders"),
     ("accounts", "holders", [{"customer_id": "c", "role": "owner"}], Reason.UNKNOWN_VALUE, "holders[0].role"),
     ("accounts", "holders", [{"role": "joint"}], Reason.MISSING_FIELD, "holders[0].customer_id"),
-    ("accounts", "holders", [{"customer_id": "a\tb", "role": "joint"}], Reason.BAD_FIELD, "holders[0].customer_id"),
+    ("accounts", "holders", [{"customer_id": "a\tb", "role": "joint"}],
+     Reason.BAD_FIELD, "holders[0].customer_id"),
     ("accounts", "time_zone", "Europe/Atlantis", Reason.BAD_TIME, "time_zone"),
     ("accounts", "country", "gb", Reason.BAD_FIELD, "country"),
     ("customers", "quiet", [{"from": "25:00", "to": "09:00"}], Reason.BAD_TIME, "quiet[0].from"),
