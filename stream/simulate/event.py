@@ -37,6 +37,8 @@ class Truth:
     """Whether a supportive nudge is right at some time."""
     no_nudge_from: str | None
     """From when on no nudge may reach the customer (hold, opt-out)."""
+    no_nudge_until: str | None
+    """When that ends; null where it does not."""
     duplicated: tuple[str, ...]
     """Ids of events that are delivered more than once."""
     late: tuple[str, ...]

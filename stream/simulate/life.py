@@ -72,6 +72,7 @@ class Life:
     first_bounce: datetime | None = None
     missed_instalment: date | None = None
     no_nudge_from: datetime | None = None
+    no_nudge_until: datetime | None = None
     oddities: int = 0
     """How many times the scenario's own mishap has happened."""
     told: bool = False
@@ -118,6 +119,7 @@ class Life:
                 state="stressed" if stressed else "steady",
                 nudge_right=scenario.nudge_right and (stressed or scenario.cause is None),
                 no_nudge_from=text(self.no_nudge_from) if self.no_nudge_from else None,
+                no_nudge_until=text(self.no_nudge_until) if self.no_nudge_until else None,
                 duplicated=tuple(self.outbox.duplicated),
                 late=tuple(self.outbox.late),
             )

@@ -94,7 +94,15 @@ _CAUSES: dict[str, Story] = {"job_loss": _lose_job, "illness": _fall_ill, "payda
 # --- what follows ------------------------------------------------------------------------------------
 
 
-def _hold(life: Life, kind: str, hold_id: str, when: datetime, placed: datetime, **more: Any) -> None:
+def _hold(
+    life: Life,
+    kind: str,
+    hold_id: str,
+    when: datetime,
+    placed: datetime,
+    ends: datetime | None = None,
+    **more: Any,
+) -> None:
     customer = life.person.customer_ids[0]
     value: dict[str, Any] = {
         "event_id": life.outbox.new_id("H"),
@@ -105,8 +113,11 @@ def _hold(life: Life, kind: str, hold_id: str, when: datetime, placed: datetime,
         "placed_at": text(placed),
         **more,
     }
+    if ends:
+        value["ends_at"] = text(ends)
     life.outbox.send("holds", customer, when, value)
     life.no_nudge_from = life.no_nudge_from or placed
+    life.no_nudge_until = ends
 
 
 def _contact(life: Life, when: datetime, channel: str, outcome: str, **more: Any) -> None:
@@ -142,9 +153,9 @@ def _case(life: Life, case: str, status: str, day: date, **more: Any) -> None:
 def _breathing_space(life: Life, day: date) -> None:
     """SI 2020/1311: day 1 is the day after entry, and the moratorium holds through day 60."""
     when = life.stamp(day, 36000)
-    ends = text(local(day + DAY * 61, 0, life.person.zone))
+    ends = local(day + DAY * 61, 0, life.person.zone)
     hold = life.outbox.new_id("HOLD")
-    _hold(life, "breathing_space", hold, when, when, ends_at=ends, source="insolvency-service")
+    _hold(life, "breathing_space", hold, when, when, ends, source="insolvency-service")
 
 
 def _opt_out(life: Life, day: date) -> None:
@@ -156,8 +167,8 @@ def _opt_out(life: Life, day: date) -> None:
 def _vulnerability(life: Life, day: date) -> None:
     when = life.stamp(day, 37800)
     _contact(life, when, "voice", "hardship")
-    ends = text(local(day + DAY * 30, 37800, life.person.zone))
-    _hold(life, "vulnerable_review", life.outbox.new_id("HOLD"), when, when, ends_at=ends)
+    ends = local(day + DAY * 30, 37800, life.person.zone)
+    _hold(life, "vulnerable_review", life.outbox.new_id("HOLD"), when, when, ends)
     life.tell_customer(life.person.customer_ids[0], life.stamp(day, 38000), ["health"])
     case = life.outbox.new_id("CASE")
     _case(life, case, "opened", day)

@@ -358,6 +358,7 @@ def test_holds_that_follow_are_what_the_truth_says(bank: Bank, scenario: str, ki
         (hold,) = bank.told(truth, "holds")
         assert hold.value["kind"] == kind
         assert truth.no_nudge_from == hold.value["placed_at"]
+        assert truth.no_nudge_until == hold.value.get("ends_at")
         assert _at(hold) > datetime.fromisoformat(f"{truth.life_event_on}T23:59:59+00:00")
 
 
