@@ -26,9 +26,11 @@ test: $(VENV)/.ready-dev ## every test, those on a real Apache Kafka too (EWS_TE
 	@$(PYTHON_BIN) -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
-	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy
-	@$(VENV)/bin/lint-imports
+	@failed=0; \
+	for tool in "ruff check ." mypy lint-imports; do \
+	    echo "check: $$tool"; $(VENV)/bin/$$tool || failed=1; \
+	done; \
+	exit $$failed
 
 bench: $(VENV)/.ready-dev ## throughput and latency on a real Apache Kafka
 	@$(PYTHON_BIN) -m tests.kafka
@@ -40,12 +42,12 @@ chaos: $(VENV)/.ready-dev ## kill -9 under load, again and again: nothing lost, 
 
 # The first Python that is new enough makes the environment; PYTHON=... chooses another.
 $(PYTHON_BIN):
-	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python); do \
 	    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; \
 	    python=; \
 	done; \
 	if [ -z "$$python" ]; then \
-	    echo "ews needs Python 3.11 or newer, and none is on the PATH." >&2; \
+	    echo "ews needs Python 3.11 or newer: found none$(if $(PYTHON), at $(PYTHON), on the PATH)." >&2; \
 	    echo "Install one (Debian: apt-get install python3 python3-venv), or say where it is: make PYTHON=/path/to/python3" >&2; \
 	    exit 1; \
 	fi; \
