@@ -24,7 +24,7 @@ from stream.topics import CATALOGUE
 EXAMPLES = {path.stem: path.read_bytes() for path in (Path(__file__).parent / "examples").glob("*.json")}
 TOPICS = sorted(MODELS)
 EACH_TOPIC = pytest.mark.parametrize("topic", TOPICS)
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 # --- comparing ---------------------------------------------------------------------------------
@@ -83,8 +83,8 @@ TIMES = st.datetimes(datetime(1900, 1, 2), datetime(9998, 12, 30)).flatmap(
 AMOUNTS = st.from_regex(r"[0-9]{1,15}(\.[0-9]{1,2})?", fullmatch=True).filter(str.isascii)
 CURRENCIES = st.sampled_from(["GBP", "EUR", "USD", "JPY", "KWD", "CLF", "INR"])
 BY_FORM: list[tuple[Any, st.SearchStrategy[Any]]] = [
-    (base.Id, st.text(min_size=1, max_size=64).filter(str.isprintable)),
-    (base.Text, st.text(max_size=30)),
+    (base.Id, st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12)),
+    (base.Text, st.text(max_size=12)),
     (base.Amount, AMOUNTS),
     (base.SignedAmount, AMOUNTS | AMOUNTS.map(lambda text: f"-{text}")),
     (base.Currency, CURRENCIES),
@@ -123,7 +123,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if origin is Literal:
         return st.sampled_from(get_args(hint))
     if origin is tuple:
-        return st.lists(values(get_args(hint)[0]), min_size=1, max_size=3)
+        return st.lists(values(get_args(hint)[0]), min_size=1, max_size=2)
     if origin is dict:
         return st.dictionaries(st.sampled_from(CHANNELS), values(get_args(hint)[1]), max_size=3)
     assert issubclass(hint, msgspec.Struct), hint
@@ -320,7 +320,7 @@ def test_every_field_is_judged_alike_with_every_nasty_value(topic: str) -> None:
             )
             if isinstance(record, BadRecord):
                 refused += 1
-                # An array or object may be wrong in several places, of which each names the first that it meets.
+                # An array or object may be wrong in several places: each names the first that it meets.
                 if not isinstance(value, dict | list):
                     assert record.field == read.field, (path, value, str(record), str(read))
             else:
@@ -384,7 +384,8 @@ def spliced(topic: str, extra: bytes) -> bytes:
 @pytest.mark.parametrize(
     "extra",
     [
-        b'"x":"\xff"', b'"x":"\xed\xa0\x80"', b'"x":"\\ud800"', b'"x":NaN', b'"x":"\x00"', b'"x":', b'"x":1 "y":2',
+        b'"x":"\xff"', b'"x":"\xed\xa0\x80"', b'"x":"\\ud800"', b'"x":NaN', b'"x":"\x00"', b'"x":',
+        b'"x":1 "y":2',
         b'"x":{"y":"\xc3"}',
     ],
     ids=range(8),

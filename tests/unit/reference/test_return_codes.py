@@ -1,4 +1,4 @@
-"""Every return code we promise to know has its class, weight and source; what we do not know weighs nothing."""
+"""Every return code we promise to know has its class, weight and source; the rest weighs nothing."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def test_the_table_speaks_the_contracts_words() -> None:
 
 def test_classes_keep_their_codes() -> None:
     assert CLASSES == get_args(Class) == (
-        "unknown", "stress", "ambiguous_stress", "weak_stress", "ambiguous", "customer_act", "unauthorised", "admin",
-        "technical", "legal", "life_event", "person_check", "pending",
+        "unknown", "stress", "ambiguous_stress", "weak_stress", "ambiguous", "customer_act", "unauthorised",
+        "admin", "technical", "legal", "life_event", "person_check", "pending",
     )  # fmt: skip
     assert UNKNOWN.class_code == 0
     assert lookup("sepa_sdd", None, None, "AM04").class_code == 1
@@ -176,7 +176,8 @@ def test_one_code_may_ask_for_the_care_of_two_classes() -> None:
     [
         ("sepa_sdd", " am04 ", "AM04"), ("ach", "r01", "R01"), ("nach", "4", "04"), ("nach", "004", "04"),
         ("bacs", "00", "0"), ("bacs", "b", "B"), ("direct_entry", "06", "6"),
-        ("card", "Insufficient funds", "INSUFFICIENT_FUNDS"), ("card", "insufficient-funds", "INSUFFICIENT_FUNDS"),
+        ("card", "Insufficient funds", "INSUFFICIENT_FUNDS"),
+        ("card", "insufficient-funds", "INSUFFICIENT_FUNDS"),
     ],
 )  # fmt: skip
 def test_codes_are_read_as_senders_write_them(scheme: str, sent: str, meant: str) -> None:
