@@ -27,7 +27,7 @@ test: $(VENV)/.ready-dev ## every test, those on a real Apache Kafka too (EWS_TE
 
 check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
 	@failed=0; \
-	for tool in "ruff check ." mypy lint-imports; do \
+	for tool in "ruff check --output-format=concise ." mypy lint-imports; do \
 	    echo "check: $$tool"; $(VENV)/bin/$$tool || failed=1; \
 	done; \
 	exit $$failed
