@@ -24,6 +24,7 @@ from stream.contracts.accounts import AccountRecord
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, SEVERITIES
 from stream.detectors import bounce_pressure, kernel, missed_bills
+from stream.detectors.kernel import Finding
 from stream.detectors.levels import CAUSES, CHANGED, WITHDRAWN
 from stream.detectors.registry import NAMES
 from stream.detectors.settings import CONFIG, DetectorSettings, config_of
@@ -245,7 +246,8 @@ class AccountsStep:
     ) -> None:
         """Outputs in the order of the events that led to them, whatever chunk these came in."""
         parts: list[tuple[int, int, int]] = [(index, 0, 0) for index in watched]
-        parts += [(index, 1, number) for number, index in enumerate(found["event"].tolist())]
+        told = kernel.findings_of(found)
+        parts += [(finding.trigger, 1, number) for number, finding in enumerate(told)]
         for index, kind, number in sorted(parts):
             record = batch.records[index]
             trigger = Trigger(
@@ -258,9 +260,10 @@ class AccountsStep:
             if kind == 0:
                 self._tell_payment(int(batch.events[index]["row"]), record, trigger)
             else:
-                if found[number]["passing"]:
+                finding = told[number]
+                if finding.passing:
                     trigger = trigger._replace(id=f"{trigger.id}/time", event_id=None)
-                self._say(found[number], trigger)
+                self._say(finding, trigger)
 
     def _tell_payment(self, number: int, record: Any, trigger: Trigger) -> None:
         payment = FactsPaymentRecord(
@@ -279,39 +282,29 @@ class AccountsStep:
 
     # --- findings ------------------------------------------------------------------------------------------------------
 
-    def _say(self, finding: Any, trigger: Trigger) -> None:
+    def _say(self, finding: Finding, trigger: Trigger) -> None:
         """Turns a finding into signals for the holders; without holders it waits in the notes."""
-        number, detector, action = int(finding["row"]), int(finding["detector"]), int(finding["action"])
+        number, detector = finding.row, finding.detector
         words = self._table.notes_of(number)
-        cause = CAUSES[int(finding["cause"])]
-        self._count(NAMES[detector], ("", "raised", "changed", "withdrawn")[action], 1)
-        if action == WITHDRAWN:
-            said = words.said.pop(detector)
-            said = msgspec.structs.replace(said, score=float(finding["score"]))
-            self._withdraw(number, detector, said, list(said.told), cause, trigger)
+        self._count(NAMES[detector], ("", "raised", "changed", "withdrawn")[finding.action], 1)
+        if finding.action == WITHDRAWN:
+            said = msgspec.structs.replace(words.said.pop(detector), score=finding.score)
+            self._withdraw(number, detector, said, list(said.told), CAUSES[finding.cause], trigger)
             return
-        ids = finding["events"][: int(finding["count"])].tolist()
-        told = words_of(
-            detector,
-            int(finding["severity"]),
-            float(finding["score"]),
-            int(finding["expires"]),
-            [words.events[event] for event in ids if event in words.events],
-            trigger.at,
-            self._settings,
-        )
+        events = [words.events[event] for event in finding.events[: finding.listed] if event in words.events]
+        told = words_of(finding, events, trigger.at, self._settings)
         before = words.said.get(detector)
         said = words.said[detector] = Said(
-            int(finding["start"]),
+            finding.start,
             trigger.at,
-            int(finding["severity"]),
-            float(finding["score"]),
-            int(finding["expires"]),
+            finding.severity,
+            finding.score,
+            finding.expires,
             told.reasons,
             told.would_clear,
             dict(before.told) if before else {},
         )
-        if action == CHANGED:
+        if finding.action == CHANGED:
             account_id = self._table.key_of(number).decode()
             for customer_id in said.told:
                 self._outputs.append(
@@ -499,7 +492,7 @@ class AccountsStep:
         events["topic"] = ev.TIME
         events["at"] = clock
         events["clock"] = clock
-        for finding in self._process(events, may_allocate=False):
+        for finding in kernel.findings_of(self._process(events, may_allocate=False)):
             self._say(finding, Trigger("ticks", str(clock), clock, traceparent))
 
     # --- counting ------------------------------------------------------------------------------------------------------

@@ -6,13 +6,15 @@ The words name what a bill was for, its amount and its date, and never a payee, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from stream.agents.columns import time_of
 from stream.contracts.money import to_text
 from stream.contracts.signals import ReasonRecord
 from stream.detectors import bounce_pressure
+from stream.detectors.kernel import Finding
 from stream.detectors.settings import DetectorSettings
 from stream.reference.categories import noun
 from stream.tables.notes import EventNote
@@ -23,6 +25,9 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
 class Told(NamedTuple):
     """The words of one finding."""
 
@@ -30,9 +35,15 @@ class Told(NamedTuple):
     would_clear: str
 
 
-def day(when: datetime) -> str:
-    """A date as people write it."""
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    when = date.fromordinal(days + _EPOCH)
     return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
+
+
+def day(ms: int) -> str:
+    """The date (UTC) of an instant as people write it."""
+    return _day(ms // 86_400_000)
 
 
 def listed(items: Sequence[str]) -> str:
@@ -47,11 +58,11 @@ def money(event: EventNote) -> str:
 
 def _bounce(event: EventNote) -> str:
     amount = money(event)
-    return f"{noun(event.category)} ({amount + ', ' if amount else ''}{day(time_of(event.at))})"
+    return f"{noun(event.category)} ({amount + ', ' if amount else ''}{day(event.at)})"
 
 
 def _bill(event: EventNote) -> str:
-    return f"{noun(event.category)} ({money(event)}, due {day(time_of(event.due))})"
+    return f"{noun(event.category)} ({money(event)}, due {day(event.due)})"
 
 
 def _owed(event: EventNote) -> str:
@@ -66,7 +77,7 @@ def _clears(events: Sequence[EventNote], expires: int, otherwise: str) -> str:
         owed = list(dict.fromkeys(map(_owed, events)))
         parts.append(f"when {listed(owed)} {'is' if len(owed) == 1 else 'are'} paid")
     if expires > 0:
-        parts.append(f"by itself on {day(time_of(expires))}, {otherwise}")
+        parts.append(f"by itself on {day(expires)}, {otherwise}")
     return f"Clears {', or '.join(parts)}." if parts else ""
 
 
@@ -74,25 +85,17 @@ def _threshold(thresholds: tuple[float, float, float], severity: int) -> float:
     return thresholds[max(severity, 1) - 1]
 
 
-def words_of(
-    detector: int, severity: int, score: float, expires: int, events: Sequence[EventNote], at: int, settings: DetectorSettings
-) -> Told:
+def words_of(finding: Finding, events: Sequence[EventNote], at: int, settings: DetectorSettings) -> Told:
     """The words for a finding that rests on `events`."""
     events = sorted(events, key=lambda event: (event.at, event.event_id))
     ids = tuple(event.event_id for event in events)
-    if detector == bounce_pressure.DETECTOR:
-        return _of_bounces(severity, score, expires, events, ids, at, settings)
-    return _of_bills(severity, score, expires, events, ids, at, settings)
+    if finding.detector == bounce_pressure.DETECTOR:
+        return _of_bounces(finding, events, ids, at, settings)
+    return _of_bills(finding, events, ids, at, settings)
 
 
 def _of_bounces(
-    severity: int,
-    score: float,
-    expires: int,
-    events: Sequence[EventNote],
-    ids: tuple[str, ...],
-    at: int,
-    settings: DetectorSettings,
+    finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...], at: int, settings: DetectorSettings
 ) -> Told:
     own = settings.bounce_pressure
     many = len(events) != 1
@@ -112,26 +115,20 @@ def _of_bounces(
         ReasonRecord(
             code="bounce_pressure",
             text=(
-                f"Weighed by reason, kind of bill and age this comes to {score:.2f}, "
-                f"where {_threshold(own.thresholds, severity):g} is the mark."
+                f"Weighed by reason, kind of bill and age this comes to {finding.score:.2f}, "
+                f"where {_threshold(own.thresholds, finding.severity):g} is the mark."
             ),
-            value=score,
+            value=finding.score,
             unit="weight",
-            threshold=_threshold(own.thresholds, severity),
+            threshold=_threshold(own.thresholds, finding.severity),
             event_ids=ids,
         ),
     )
-    return Told(reasons, _clears(events, expires, "if nothing else comes back"))
+    return Told(reasons, _clears(events, finding.expires, "if nothing else comes back"))
 
 
 def _of_bills(
-    severity: int,
-    score: float,
-    expires: int,
-    events: Sequence[EventNote],
-    ids: tuple[str, ...],
-    at: int,
-    settings: DetectorSettings,
+    finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...], at: int, settings: DetectorSettings
 ) -> Told:
     own = settings.missed_bills
     many = len(events) != 1
@@ -152,16 +149,16 @@ def _of_bills(
         ReasonRecord(
             code="missed_billers",
             text=(
-                f"Counted by biller and weighed by kind of bill this comes to {score:.2f}, "
-                f"where {_threshold(own.thresholds, severity):g} is the mark."
+                f"Counted by biller and weighed by kind of bill this comes to {finding.score:.2f}, "
+                f"where {_threshold(own.thresholds, finding.severity):g} is the mark."
             ),
-            value=score,
+            value=finding.score,
             unit="weight",
-            threshold=_threshold(own.thresholds, severity),
+            threshold=_threshold(own.thresholds, finding.severity),
             event_ids=ids,
         ),
     )
-    return Told(reasons, _clears(events, expires, "if no other bill is missed"))
+    return Told(reasons, _clears(events, finding.expires, "if no other bill is missed"))
 
 
 ENDINGS: Final = {

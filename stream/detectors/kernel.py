@@ -5,7 +5,7 @@ A detector is one file with a `step` (see `bounce_pressure`), its settings in `s
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,17 +32,41 @@ FINDING = np.dtype(
         ("score", "f8"),
         ("events", "i8", (SLOTS,)),
         ("row", "i4"),
-        ("event", "i4"),  # index of the trigger within the events
+        ("trigger", "i4"),  # index of the trigger within the events
         ("detector", "i1"),
         ("action", "i1"),  # of `levels`: RAISED, CHANGED or WITHDRAWN
         ("severity", "i1"),
-        ("count", "i1"),
+        ("listed", "i1"),  # how many of `events`
         ("cause", "i1"),
         ("passing", "i1"),  # 1: time did it, and the event only brought it to light
         ("spare", "i1", (2,)),
     ]
 )
 """What a detector said of an account, copied at that moment."""
+
+class Finding(NamedTuple):
+    """A row of `FINDING` as Python numbers."""
+
+    start: int
+    at: int
+    expires: int
+    score: float
+    events: list[int]
+    row: int
+    trigger: int
+    detector: int
+    action: int
+    severity: int
+    listed: int
+    cause: int
+    passing: int
+
+
+def findings_of(rows: npt.NDArray[Any]) -> list[Finding]:
+    """Rows of `FINDING` as Python numbers."""
+    fields = [rows[name].tolist() for name in Finding._fields]
+    return list(map(Finding._make, zip(*fields, strict=True)))
+
 
 FINDINGS_PER_EVENT: Final = 2 * DETECTORS
 """The most one event can lead to: what time did before it, and what it did itself."""
@@ -60,7 +84,7 @@ def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any,
         return n
     finding = findings[n]
     finding["row"] = number
-    finding["event"] = i
+    finding["trigger"] = i
     finding["at"] = int(event["at"])
     finding["passing"] = 1 if int(event["topic"]) == TIME else 0
     finding["detector"] = detector
@@ -70,7 +94,7 @@ def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any,
     finding["start"] = int(sign["start"])
     finding["expires"] = int(sign["expires"])
     finding["cause"] = int(sign["cause"])
-    finding["count"] = int(sign["count"])
+    finding["listed"] = int(sign["count"])
     for k in range(SLOTS):
         finding["events"][k] = int(sign["events"][k])
     if code == WITHDRAWN:

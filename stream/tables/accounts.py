@@ -222,7 +222,7 @@ class AccountTable:
         held = block["evidence"].copy()
         block["evidence"] = 0
         named = [keys[number] for number in changed.tolist()]
-        out += zip(named, account.pack(block, account.ACCOUNT_VERSIONS), strict=True)  # type: ignore[arg-type]
+        out += zip(named, account.pack(block, account.ACCOUNT_VERSIONS), strict=True)
         with_evidence = np.flatnonzero(marks & EVIDENCE_DIRTY)
         if len(with_evidence):
             out += self._drain_evidence(changed[with_evidence], held[with_evidence])
@@ -251,7 +251,8 @@ class AccountTable:
                 yield key, None
                 continue
             words = self.notes_of(number)
-            words.events = {event: words.events[event] for event in sorted(kept) if event in words.events}
+            for event in [event for event in words.events if event not in kept]:
+                del words.events[event]
             yield key, notes.pack(value, words)
 
     def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
