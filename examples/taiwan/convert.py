@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +203,8 @@ def _missed(
 
 
 def _minimum(amount: Decimal) -> Decimal:
-    return min(amount, max(MINIMUM, amount * MINIMUM_SHARE))
+    share = (amount * MINIMUM_SHARE).quantize(Decimal(1), ROUND_UP)
+    return min(amount, max(MINIMUM, share))
 
 
 def _at(day: date, second: int) -> datetime:

@@ -133,6 +133,15 @@ def test_a_payment_while_behind_serves_the_oldest_statement_and_part_pays_it(fol
     assert _of(folder, "payments", 7)[0]["bill_id"].endswith("04")
 
 
+def test_the_minimum_is_three_percent_in_whole_dollars_within_a_thousand_and_the_statement(
+    folder: Folder,
+) -> None:
+    least = {value["amount_due"]: value["minimum_due"] for value in folder["missed-bills"]}
+    assert least["43000.00"] == "1290.00"
+    assert least["20500.00"] == "1000.00"
+    assert least["900.00"] == "900.00"
+
+
 def test_an_unpaid_default_stays_missed(folder: Folder) -> None:
     assert Counter(outcome for _, outcome in _outcomes(folder, 6)) == {"missed": 6}
 
