@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stream.demo.screen import Screen
     from stream.demo.story import Story
     from stream.demo.verdict import Verdict
+    from stream.demo.words import Told
     from stream.demo.worker import Worker
     from stream.engine.sink import Sink
 
@@ -35,14 +36,14 @@ _STUCK = 60.0
 """Seconds without any progress after which the worker counts as stuck."""
 _START = 240.0
 _SETTLED = 0.5
-"""Seconds of silence after which nothing more is coming: every output of a transaction is there once its journal entry is."""
+"""Seconds of silence after which nothing more is coming."""
 
 
 def demo(
     customers: Annotated[
         int,
         typer.Option(min=20, max=600, envvar="EWS_DEMO_CUSTOMERS", help="How many customers the bank has."),
-    ] = 150,
+    ] = 120,
     seconds: Annotated[
         float,
         typer.Option(min=1, max=3600, envvar="EWS_DEMO_SECONDS", help="How long the story takes to tell."),
@@ -62,9 +63,9 @@ def demo(
         ),
     ] = False,
 ) -> None:
-    """Shows everything on this machine alone: an embedded broker, the worker, and a bank of simulated customers.
+    """Shows everything on this machine alone: embedded broker, worker, and a bank of simulated customers.
 
-    Three months pass in half a minute. Signals, nudges, escalations and withdrawals appear as the job decides them.
+    Three months pass in half a minute. What the job decides appears as it decides it.
     """
     from stream.demo.screen import Screen
     from stream.demo.story import tell
@@ -97,9 +98,10 @@ def demo(
         player = Player(story, broker.bootstrap, PARTITIONS)
         with Screen(console) as screen, Sink(out) as sink:
             screen.note(
-                f"A bank of {len(story.truths)} simulated customers; an embedded broker at {broker.bootstrap}; one worker "
-                f"(process {worker.pid}).\nThree months, {len(story.events):,} payments, bounces and bills. Nobody told the "
-                "worker who is in trouble.\n"
+                f"A bank of {len(story.truths)} simulated customers; an embedded broker at "
+                f"{broker.bootstrap}; one worker (process {worker.pid}).\nThree months, "
+                f"{len(story.events):,} payments, bounces and bills. Nobody told the worker who is in "
+                "trouble.\n"
             )
             stage = _Stage(story, player, listener, worker, screen, sink)
             stage.start(compiled_before())
@@ -121,6 +123,8 @@ class _Stage:
         self.outputs: dict[str, list[dict[str, Any]]] = {"signals": [], "nudges": [], "escalations": []}
         self.dead_letters = 0
         self.seconds = 0.0
+        self._held: list[Told] = []
+        self._alive_at = time.monotonic()
         self._player = player
         self._listener = listener
         self._worker = worker
@@ -137,6 +141,7 @@ class _Stage:
             else "starting the worker; compiling the detectors, once: ~20 s ..."
         )
         self._player.step()
+        self._alive_at = time.monotonic()
         deadline = time.monotonic() + _START
         while not self._player.started:
             self._hear()
@@ -144,42 +149,36 @@ class _Stage:
                 raise self._worker.failure(f"the worker did not start within {_START:.0f} s")
 
     def play(self, seconds: float) -> None:
-        """Tells the story in about that time; longer where the worker needs longer. Ends when all of it is decided."""
+        """Tells the story in about that time, or as long as the worker needs, until all of it is decided."""
         player, began = self._player, time.monotonic()
-        while not player.told:
-            while player.behind_ms <= LAG_MS and not player.told and self._due(began, seconds):
-                player.step()
-            self._listen()
         while not player.done:
-            self._listen()
+            while not player.told and player.behind_ms <= LAG_MS and self._due(began, seconds):
+                player.step()
+            self._hear()
+            if time.monotonic() - self._alive_at > _STUCK:
+                raise self._worker.failure(f"the worker has decided nothing for {_STUCK:.0f} s")
+            self._screen.status(player.now_ms, player.sent, self.story.pace(player.now_ms))
         self.seconds = time.monotonic() - began
         quiet_since = time.monotonic()
         while time.monotonic() - quiet_since < _SETTLED:
             if self._hear():
                 quiet_since = time.monotonic()
+        self._show(None)
 
     def _due(self, began: float, seconds: float) -> bool:
         return (time.monotonic() - began) / seconds >= self.story.pace(self._player.now_ms)
-
-    def _listen(self) -> None:
-        """Hears once; raises when the worker has been silent for too long."""
-        deadline = time.monotonic() + _STUCK
-        behind = self._player.behind_ms
-        while not self._hear() and behind > LAG_MS:
-            if time.monotonic() > deadline:
-                raise self._worker.failure(f"the worker has decided nothing for {_STUCK:.0f} s")
-        self._screen.status(self._player.now_ms, self._player.sent, self.story.pace(self._player.now_ms))
 
     def _hear(self) -> int:
         """Passes on what the worker has said since; how many records that was."""
         from stream.engine.journal import Entry
 
         self._worker.check()
-        heard, told = 0, []
+        heard = 0
         for said in self._listener.hear(_LISTEN):
             heard += 1
             if isinstance(said, Entry):
                 self._player.heard(said)
+                self._alive_at = time.monotonic()
                 continue
             self._sink.write(said)
             if said.topic == "dead-letters":
@@ -187,10 +186,15 @@ class _Stage:
             elif said.topic in self.outputs and said.value is not None:
                 self.outputs[said.topic].append(msgspec.json.decode(said.value))
                 if (words := self._teller.tell(said.topic, said.value)) is not None:
-                    told.append(words)
-        for words in sorted(told, key=lambda each: each.at):
-            self._screen.say(words)
+                    self._held.append(words)
+        self._show(self._player.decided_ms)
         return heard
+
+    def _show(self, up_to_ms: int | None) -> None:
+        """Shows what was said up to a time, in its order: what comes later is not all here yet."""
+        self._held.sort(key=lambda each: each.at)
+        while self._held and (up_to_ms is None or self._held[0].at.timestamp() * 1000 <= up_to_ms):
+            self._screen.say(self._held.pop(0))
 
 
 def _topics() -> Iterator[str]:
@@ -261,7 +265,7 @@ def _conclude(console: Console, stage: _Stage, out: Path) -> None:
     ):
         console.print(f"  {command}\n      [dim]{what}[/dim]", soft_wrap=True)
     console.print(
-        "  README.md, docs/index.md\n      [dim]how it works, what it promises, how to run it on your own Kafka[/dim]"
+        "  README.md, docs/index.md\n      [dim]how it works, what it promises, your own Kafka[/dim]"
     )
 
 
@@ -271,7 +275,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
     if verdict.missers:
         lead = f", by {verdict.lead:.0f} days in the median" if verdict.lead is not None else ""
         lines.append(
-            f"{verdict.missers} of them went on to miss an instalment: {verdict.noticed_before_miss} were noticed before it{lead}."
+            f"{verdict.missers} of them went on to miss an instalment: {verdict.noticed_before_miss} were "
+            f"noticed before it{lead}."
         )
     wrong = sum(verdict.nudged_wrongly.values())
     told = ", ".join(
@@ -281,9 +286,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         f"{wrong} of {verdict.steady} customers who needed nothing got a nudge all the same"
         + (f" ({told})." if wrong else ".")
     )
-    lines.append(
-        f"{verdict.after_stop} nudges were decided after a customer was not to be contacted any more."
-    )
+    lines.append(f"{verdict.after_stop} nudges were decided while a customer was not to be contacted.")
     return lines
 
 
@@ -306,7 +309,8 @@ def _command() -> str:
 
 def _keep(console: Console, bootstrap: str, port: int, worker: Worker) -> None:
     console.print(
-        f"\n[bold]Still up[/bold], until Ctrl-C: Kafka protocol at {bootstrap} (topics payments, signals, nudges ...), metrics at "
+        f"\n[bold]Still up[/bold], until Ctrl-C: Kafka protocol at {bootstrap} "
+        f"(payments, signals, nudges ...), metrics at "
         f"http://127.0.0.1:{port}/metrics, the worker's log in {worker.log}.\n"
         f"  EWS_BOOTSTRAP={bootstrap} {_command()} simulate --kafka --customers 50 --months 1\n"
         "      [dim]more events for it[/dim]",

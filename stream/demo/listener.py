@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
@@ -41,7 +42,7 @@ class Listener:
         )
 
     def hear(self, seconds: float) -> Iterator[Entry | Output]:
-        """What came within that time, at most: journal entries and outputs, each topic's partition in its order."""
+        """What came within that time, at most: journal entries and outputs, those of a partition in order."""
         for message in self._consumer.consume(1_000, seconds):
             error = message.error()
             if error is not None:
@@ -52,7 +53,7 @@ class Listener:
             if topic == "journal" and value is not None:
                 yield journal.decode(value)
             elif topic is not None:
-                headers = tuple((name, text or b"") for name, text in message.headers() or ())
+                headers = tuple(cast(list[tuple[str, bytes]], message.headers() or []))
                 yield Output(topic, message.key(), value, headers)
 
     def close(self) -> None:

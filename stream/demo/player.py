@@ -1,4 +1,4 @@
-"""Sends the story to the embedded broker, and is its clock: ticks of simulated time after the events up to it."""
+"""Sends the story to the embedded broker, and is its clock: ticks of simulated time after its events."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Player:
         self._last: dict[tuple[str, int], int] = {}
         """When a topic last brought a record, by partition."""
         self._written: dict[int, list[tuple[str, int]]] = defaultdict(list)
-        """Stage and time of every tick of a partition: the index is its offset, for nobody else writes any."""
+        """Stage and time of every tick of a partition; the index is its offset, nobody else writes any."""
         self._applied: dict[tuple[str, int], int] = {}
         """Offset up to which a task has applied its ticks."""
         self._customers_at = 0
 
-    # -- telling --------------------------------------------------------------------------------------------------------
+    # --- telling
 
     def step(self) -> None:
         """Sends what is delivered within the next step, and then a tick for the accounts stage."""
@@ -73,11 +73,13 @@ class Player:
         """Whether the story is at its end."""
         return self.now_ms >= self.story.end_ms
 
-    # -- listening ------------------------------------------------------------------------------------------------------
+    # --- listening
 
     def heard(self, entry: Entry) -> None:
-        """Takes note of a transaction of the worker. When the accounts stage has passed a tick everywhere, the customers stage
-        gets it too: all that the first said up to then lies before it.
+        """Takes note of a transaction of the worker.
+
+        When the accounts stage has passed a tick everywhere, the customers stage gets it too: all that the
+        first said up to then lies before it.
         """
         for topic, _, to in entry.applied:
             if topic == "ticks":
@@ -90,17 +92,22 @@ class Player:
     @property
     def behind_ms(self) -> int:
         """How much simulated time lies between the story and what the worker has decided."""
-        return self.now_ms - max(self._passed("customers"), self.story.start_ms - STEP_MS)
+        return self.now_ms - max(self.decided_ms, self.story.start_ms - STEP_MS)
 
     @property
     def started(self) -> bool:
         """Whether the worker has applied anything."""
-        return self._passed("customers") > 0
+        return self.decided_ms > 0
 
     @property
     def done(self) -> bool:
         """Whether the story is told and the worker has decided all of it."""
-        return self.told and self._passed("customers") >= self.story.end_ms
+        return self.told and self.decided_ms >= self.story.end_ms
+
+    @property
+    def decided_ms(self) -> int:
+        """Up to where the worker has decided everything; 0 before it has begun."""
+        return self._passed("customers")
 
     def _passed(self, stage: str) -> int:
         """The latest tick of a stage that all its tasks have applied; 0 where one has applied none."""
@@ -113,7 +120,7 @@ class Player:
                 return written[offset][1]
         return 0
 
-    # -- producing ------------------------------------------------------------------------------------------------------
+    # --- producing
 
     def _tick(self, stage: str, at: int) -> None:
         for partition in self._partitions:

@@ -14,6 +14,9 @@ from rich.text import Text
 from stream.demo.words import Kind, Told
 
 WIDTH = 118
+_WEEK_MS = 604_800_000
+_SHOWN = 4
+"""Quiet signals that are shown one by one, to see what they look like; later ones are counted by the week."""
 _COLOURS: dict[Kind, str] = {
     "signal": "yellow",
     "nudge": "green",
@@ -34,6 +37,7 @@ class Screen:
             Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
         )
         self._week = -1
+        self._folded = 0
         self._width = min(WIDTH, console.width) if console.is_terminal else WIDTH
 
     def note(self, text: str, style: str = "dim") -> None:
@@ -43,11 +47,15 @@ class Screen:
     def say(self, told: Told) -> None:
         """One output: a heading with date, kind, customer; what stands under it, indented and wrapped."""
         self.counts[told.kind] += 1
+        if told.quiet and told.kind == "signal" and self.counts[told.kind] > _SHOWN:
+            self._folded += 1
+            return
         colour = _COLOURS[told.kind]
         heading = Text(f"{told.at:%a %e %b}  ", style="dim")
         if told.quiet:
-            text = f"{told.kind:<10} {told.who}  {told.headline}: {told.lines[0] if told.lines else ''}"
-            heading.append(textwrap.shorten(text, self._width - len(_INDENT), placeholder=" …"), style="dim")
+            text = f"{told.who}  {told.headline}: {told.lines[0] if told.lines else ''}"
+            heading.append(f"{told.kind:<10} ", style=colour)
+            heading.append(textwrap.shorten(text, self._width - 23, placeholder=" …"), style="dim")
             self._print(heading)
             return
         heading.append(f"{told.kind.upper():<10} ", style=f"bold {colour}")
@@ -59,20 +67,26 @@ class Screen:
                 self._print(Text(_INDENT + part))
 
     def status(self, at_ms: int, events: int, share: float) -> None:
-        """How far the story is: a line that stays at the bottom, or a line a week where there is no terminal."""
+        """How far the story is: a line at the bottom of a terminal, a line a week elsewhere."""
         day = datetime.fromtimestamp(at_ms / 1000, UTC)
         said = self.counts
         line = (
             f"{day:%a %e %b %Y}  {events:,} events   {said['signal']} signals   {said['nudge']} nudges   "
             f"{said['escalation']} escalations   {said['withdrawn']} withdrawn"
         )
+        if (week := at_ms // _WEEK_MS) > self._week:
+            self._week = week
+            if self._folded:
+                self.note(
+                    f"{_INDENT}and {self._folded} more low signals: accounts are watched, nobody is contacted"
+                )
+                self._folded = 0
+            if self._live is None:
+                self._print(Text(f"-- {line}"))
         if self._live is not None:
             done = round(20 * share)
             bar = Text("━" * done, style="green") + Text("━" * (20 - done), style="bright_black")
             self._live.update(bar + Text("  " + line, style="bold"))
-        elif (week := at_ms // 604_800_000) > self._week:
-            self._week = week
-            self._print(Text(f"-- {line}"))
 
     def waiting(self, text: str) -> None:
         """What is being waited for, in the status line or once as a line."""

@@ -28,7 +28,7 @@ class Story:
     end_ms: int
 
     def pace(self, at_ms: int) -> float:
-        """The share of the telling (0 to 1) at which simulated time `at_ms` is due: the quiet weeks pass faster.
+        """The share of the telling (0 to 1) at which simulated time `at_ms` is due: quiet weeks pass faster.
 
         >>> story = Story((), (), 0, 100)
         >>> [round(story.pace(at), 3) for at in (0, 28, 64, 100)]

@@ -25,13 +25,13 @@ class Verdict:
     noticed_before_miss: int
     """Of these: with a signal before the instalment's due date."""
     lead_days: tuple[float, ...]
-    """Days from the first signal to the due date of the first missed instalment, of those with a signal before it."""
+    """Of these: days from the first signal to the due date of the first missed instalment."""
     steady: int
     """Customers for whom no nudge was right at any time."""
     nudged_wrongly: Mapping[str, int]
     """Of these: with a supportive nudge, by what happened to them."""
     after_stop: int
-    """Nudges decided after the customer was not to be contacted any more; anything but 0 is a fault."""
+    """Nudges decided while the customer was not to be contacted; anything but 0 is a fault."""
 
     @property
     def lead(self) -> float | None:
@@ -77,7 +77,8 @@ def judge(
         if truth.no_nudge_from:
             stop = datetime.fromisoformat(truth.no_nudge_from)
             told = [*issued.get(truth.customer_id, ()), *issued.get(f"{truth.customer_id}/thanks", ())]
-            after_stop += sum(at > stop for at in told)
+            over = datetime.fromisoformat(truth.no_nudge_until) if truth.no_nudge_until else None
+            after_stop += sum(at > stop and (over is None or at < over) for at in told)
     return Verdict(
         stressed=len(stressed),
         noticed=len(first),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +51,8 @@ ACTIONS: Final[Mapping[str, str]] = {
 """Suggested actions: for a person to decide."""
 
 MOST_REASONS = 3
+READ_IN_FULL = 3
+"""How often the same template is told in full; after that its beginning will do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +70,28 @@ class Told:
 
 
 class Teller:
-    """Puts outputs into words. It remembers why signals were withdrawn, to tell it of the nudges that rested on them."""
+    """Puts outputs into words. It remembers signals, for what is said later refers to them."""
 
     def __init__(self, zones: Mapping[str, str]) -> None:
         self._zones = zones
         """IANA zone by customer."""
         self._gone: dict[str, str] = {}
         """Why a signal was withdrawn, by its id."""
+        self._severity: dict[str, str] = {}
+        """How grave a signal was when it last spoke, by its id."""
+        self._read: Counter[str] = Counter()
+        """How often a template was told."""
 
     def tell(self, topic: str, value: bytes | None) -> Told | None:
-        """An output in words; None for one that needs none (a decision)."""
+        """An output in words; None for one that says nothing new: a decision, a signal as grave as before."""
         if value is None or topic not in ("signals", "nudges", "escalations"):
             return None
         record: dict[str, Any] = msgspec.json.decode(value)
         match topic, record["status"]:
             case "signals", "withdrawn":
                 return self._signal_withdrawn(record)
-            case "signals", status:
-                return self._signal(record, status)
+            case "signals", _:
+                return self._signal(record)
             case "nudges", "issued":
                 return self._nudge(record)
             case "escalations", "issued":
@@ -91,27 +99,34 @@ class Teller:
             case _:
                 return self._withdrawn(record, "nudge" if topic == "nudges" else "escalation")
 
-    def _signal(self, record: dict[str, Any], status: str) -> Told:
+    def _signal(self, record: dict[str, Any]) -> Told | None:
         severity = record["severity"]
-        again = "" if status == "raised" else ", changed"
+        before = self._severity.get(record["signal_id"])
+        self._severity[record["signal_id"]] = severity
+        if severity == before:
+            return None  # more or less of the same: the record says it, a person need not hear it
+        moved = f", was {before}" if before else ""
         return Told(
             "signal",
             _time(record["occurred_at"]),
             record["customer_id"],
-            f"{severity} {plain(record['detector'])} on {record['account_id']}{again}",
-            reasons(record["reasons"]),
+            f"{severity} {plain(record['detector'])} on {record['account_id']}{moved}",
+            # The first reason is what happened; how it was weighed is for `ews explain`.
+            tuple(textwrap.shorten(text, 200, placeholder=" …") for text in reasons(record["reasons"][:1])),
             quiet=severity in ("info", "low"),
         )
 
     def _signal_withdrawn(self, record: dict[str, Any]) -> Told:
-        why = "; ".join(each["text"].rstrip(".") for each in record["reasons"][-2:]) or "it no longer holds"
+        # The first reason of a withdrawal is its cause; what had been said comes after it.
+        why = record["reasons"][0]["text"].rstrip(".") if record["reasons"] else "it no longer holds"
         self._gone[record["signal_id"]] = why
         return Told(
             "withdrawn",
             _time(record["occurred_at"]),
             record["customer_id"],
             f"signal {plain(record['detector'])} on {record['account_id']}",
-            (f"because: {why}",),
+            (why,),
+            quiet=True,
         )
 
     def _nudge(self, record: dict[str, Any]) -> Told:
@@ -119,6 +134,9 @@ class Teller:
         opens, closes = (_time(record[name]).astimezone(zone) for name in ("not_before", "not_after"))
         days = "" if opens.date() == closes.date() else f"{closes:%a %-d %b} "
         text = record["params"].get("text") or plain(record["template"])
+        self._read[record["template"]] += 1
+        if self._read[record["template"]] > READ_IN_FULL:
+            text = textwrap.shorten(text, 100, placeholder=" …")
         # An optional offer is part of the message: what it costs and when is what a customer wants to know.
         offers = [
             f"{plain(offer['kind'])}: "
@@ -148,7 +166,7 @@ class Teller:
             record["customer_id"],
             f"to {plain(record['queue'])}: {urgent}please look by {due:%a %-d %b %H:%M}",
             (
-                *reasons(record["reasons"]),
+                *(textwrap.shorten(text, 200, placeholder=" …") for text in reasons(record["reasons"])),
                 *([f"you may consider: {', '.join(suggested)}"] if suggested else []),
             ),
         )

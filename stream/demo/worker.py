@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-import stream
 from stream.errors import EwsError
 from stream.settings import ENV_PREFIX
 
@@ -84,5 +83,8 @@ class Worker:
 
 
 def compiled_before() -> bool:
-    """Whether Numba has kept compiled detectors of an earlier run (where it does by default, beside the source)."""
-    return any((Path(stream.__file__).parent / "detectors" / "__pycache__").glob("*.nbi"))
+    """Whether the detectors were compiled by an earlier run, so that the worker starts at once."""
+    from stream.tables.compiled import cache_folder
+
+    folder = cache_folder()
+    return folder is not None and next(folder.rglob("*.nbi"), None) is not None
