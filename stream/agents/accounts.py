@@ -36,7 +36,7 @@ from stream.tables import event as ev
 from stream.tables.account import EVIDENCE_DIRTY, KNOWN, NEVER, REPAID, RING, WATCHED
 from stream.tables.accounts import DUPLICATES, UNDO_MISSES, AccountTable
 from stream.tables.event import EVENT
-from stream.tables.hashing import hash_column, hash_text, parse_amounts
+from stream.tables.hashing import hash_column, hash_text, looks_plain, parse_amounts
 from stream.tables.notes import EventNote, Notes, Said
 from stream.tables.profile import Holder, Obligation, Pause, Profile, Watch
 
@@ -153,6 +153,7 @@ class AccountsStep:
         )  # fmt: skip
         kernel.note_all_dues(table.evidence, table.dues)
         hash_column(("a",))
+        looks_plain(b"a")
         parse_amounts(("1",), np.zeros(1, np.int8))
 
     # --- events --------------------------------------------------------------------------------------------------------

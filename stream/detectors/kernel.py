@@ -21,6 +21,7 @@ PAYMENT: Final = ev.PAYMENT
 BOUNCE: Final = ev.BOUNCE
 MISSED_BILL: Final = ev.MISSED_BILL
 TIME: Final = ev.TIME
+PART_PAID: Final = ev.PART_PAID
 BOOKED: Final = ev.BOOKED
 DUPLICATE: Final = ev.DUPLICATE
 
@@ -153,6 +154,15 @@ def known(row: Any, event: Any) -> bool:
 
 
 @compiled
+def may_count(event: Any) -> bool:
+    """Whether an event may be the first that is remembered of an account."""
+    topic = int(event["topic"])
+    return (topic == BOUNCE and float(event["weight"]) > 0.0) or (
+        topic == MISSED_BILL and int(event["kind"]) <= PART_PAID
+    )
+
+
+@compiled
 def process(
     accounts: Any, evidence: Any, free: Any, tally: Any, events: Any, config: Any, findings: Any, dirty: Any,
     passing: Any, dues: Any
@@ -186,7 +196,7 @@ def process(
                 row["bounces"] = int(row["bounces"]) + 1
             else:
                 row["missed_bills"] = int(row["missed_bills"]) + 1
-            if held == 0 and topic != PAYMENT and int(event["status"]) == BOOKED:
+            if held == 0 and int(event["status"]) == BOOKED and may_count(event):
                 tally[FREE] -= 1
                 held = int(free[tally[FREE]])
                 row["evidence"] = held

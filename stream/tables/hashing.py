@@ -88,6 +88,21 @@ def _parse_amounts(blob: Any, exponents: Any, signed: bool, out: Any) -> int:
     return count
 
 
+@compiled
+def _odd_bytes(blob: Any) -> int:
+    """How many bytes are a backslash, a DEL, or beyond ASCII."""
+    odd = 0
+    for k in range(len(blob)):
+        byte = int(blob[k])
+        odd += (byte < 0) | (byte == 92) | (byte == 127)
+    return odd
+
+
+def looks_plain(text: bytes) -> bool:
+    """Whether JSON text is ASCII without escapes: then every string in it is printable as it stands."""
+    return len(text) == 0 or int(_odd_bytes(np.frombuffer(text, np.int8))) == 0
+
+
 def _blob(lines: Sequence[str]) -> npt.NDArray[np.int8]:
     return np.frombuffer("\n".join(lines).encode("utf-8", "surrogatepass"), np.int8)
 
