@@ -27,7 +27,7 @@ from stream.engine.sentinel import Sentinel
 from stream.engine.source import Delivery, Source
 from stream.engine.step import Stage
 from stream.engine.ticker import Ticker
-from stream.errors import ConfigurationError
+from stream.errors import ConfigurationError, EwsError
 from stream.settings import Settings
 from stream.treatment import policy as policies
 
@@ -127,13 +127,18 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
 
     source: Source | None = None
 
+    def the_source() -> Source:
+        assert source is not None, "the feed has started"
+        return source
+
+    sentinel = Sentinel(settings, the_source)
+
     def add_agent(name: str) -> None:
         @app.agent(channels[name], name=name)  # type: ignore[untyped-decorator]
         async def apply(deliveries: AsyncIterable[Delivery]) -> None:
             async def work() -> None:
                 async for delivery in deliveries:
-                    assert source is not None
-                    await source.apply(delivery)
+                    await the_source().apply(delivery)
 
             await failstop.guarded(f"agent {name}", work)
 
@@ -149,7 +154,9 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
 
             async def begin() -> None:
                 nonlocal source
-                source = Source(settings, both, facts.partitions, facts.topic_ids, config.hash, deliver)
+                source = Source(
+                    settings, both, facts.partitions, facts.topic_ids, config.hash, deliver, sentinel.diagnose
+                )
                 await source.start()
 
             await failstop.guarded("start", begin)
@@ -158,20 +165,16 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
 
         @faust.Service.task  # type: ignore[untyped-decorator]
         async def poll(self) -> None:
-            assert source is not None
-            await failstop.guarded("poll", lambda: source.poll(self._stopping))
+            await failstop.guarded("poll", lambda: the_source().poll(self._stopping))
 
         @faust.Service.task  # type: ignore[untyped-decorator]
         async def tick(self) -> None:
             if settings.clock == "ticks":
-                assert source is not None
-                ticker = Ticker(settings, source)
+                ticker = Ticker(settings, the_source())
                 await failstop.guarded("tick", lambda: ticker.run(self._stopping))
 
         @faust.Service.task  # type: ignore[untyped-decorator]
         async def watch(self) -> None:
-            assert source is not None
-            sentinel = Sentinel(settings, source)
             await failstop.guarded("watch", lambda: sentinel.run(self._stopping))
 
         async def on_stop(self) -> None:
@@ -194,7 +197,10 @@ def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     configure_logging(settings.log_level)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = build(settings, stages_of)
+    try:
+        app = build(settings, stages_of)
+    except EwsError as error:
+        failstop.stop(error, "start")
     worker = faust.Worker(
         app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False, loglevel="WARNING"
     )

@@ -15,7 +15,7 @@ from stream.engine import changelog, failstop
 from stream.engine.pacing import Pacer, Timed
 from stream.engine.task import Chunk, Task
 from stream.engine.transaction import Writer
-from stream.errors import CheckpointError
+from stream.errors import CheckpointError, EwsError, FencedError
 
 log = structlog.get_logger()
 
@@ -35,7 +35,15 @@ class Runner:
     """One task with its transactional producer."""
 
     def __init__(
-        self, task: Task, writer: Writer, pacer: Pacer, *, changelog_topic: str, options: dict[str, Any], check_crcs: bool
+        self,
+        task: Task,
+        writer: Writer,
+        pacer: Pacer,
+        *,
+        changelog_topic: str,
+        options: dict[str, Any],
+        check_crcs: bool,
+        fenced: Callable[[FencedError], Awaitable[EwsError]],
     ) -> None:
         self.task = task
         self.state = State.OPENING
@@ -45,6 +53,7 @@ class Runner:
         self._changelog_topic = changelog_topic
         self._options = options
         self._check_crcs = check_crcs
+        self._fenced = fenced
         self._writing = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
@@ -104,7 +113,10 @@ class Runner:
                 return
             started = time.perf_counter()
             timed = Timed(self._writer.write(commit))
-            await timed
+            try:
+                await timed
+            except FencedError as error:
+                raise await self._fenced(error) from error
             self._pacer.record(self.task.key, timed.cpu)
             self._room.set()
             metrics.observe_commit(self.task.stage.name, time.perf_counter() - started, commit)

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 
 from stream.engine.checks import Admin, wanted
 from stream.engine.source import Source
-from stream.errors import CheckpointError, ConfigurationError
+from stream.errors import CheckpointError, ConfigurationError, EwsError, FencedError
 from stream.settings import Settings
 
 log = structlog.get_logger()
@@ -23,7 +23,7 @@ _STRIKES = 2
 class Sentinel:
     """Looks at topics and group now and then; raises a ConfigurationError when going on would be wrong."""
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(self, settings: Settings, source: Callable[[], Source]) -> None:
         self._settings = settings
         self._source = source
         self._admin = None if settings.embedded_broker else Admin(settings)
@@ -38,40 +38,56 @@ class Sentinel:
         strikes, seen, topics_at = 0, 0, loop.time() + _TOPICS_EVERY
         while not stopping():
             await asyncio.sleep(_TWIN_EVERY)
-            try:
-                # Two workers of one instance id steal the membership from each other without an error, and are
-                # reassigned again and again. Only then is it worth asking who the member of our name is.
-                if self._settings.instance_id and self._source.rebalances > seen:
-                    seen = self._source.rebalances
-                    members = await asyncio.to_thread(admin.members, self._settings.app)
-                    strikes += self._has_twin(members)
-                    if strikes >= _STRIKES:
-                        raise ConfigurationError(
-                            f"another worker runs with EWS_INSTANCE_ID={self._settings.instance_id}: each worker of a group needs "
-                            "an id of its own (in Kubernetes: the pod's name)"
-                        )
-                if loop.time() >= topics_at:
-                    topics_at = loop.time() + _TOPICS_EVERY
+            # Two workers of one instance id steal the membership from each other without an error, and are reassigned
+            # again and again. Only then is it worth asking who the member of our name is.
+            if self._source().rebalances > seen:
+                seen = self._source().rebalances
+                strikes += await self._has_twin()
+                if strikes >= _STRIKES:
+                    raise self._twin()
+            if loop.time() >= topics_at:
+                topics_at = loop.time() + _TOPICS_EVERY
+                try:
                     self._compare(names, await asyncio.to_thread(admin.ids, list(names)))
-            except KafkaException as error:
-                log.debug("sentinel could not look", error=error.args[0].name())
+                except KafkaException as error:
+                    log.debug("sentinel could not look", error=error.args[0].name())
 
-    def _has_twin(self, members: list[tuple[str | None, str]]) -> bool:
-        return any(
-            instance == self._settings.instance_id and client != self._source.client_id
-            for instance, client in members
+    async def diagnose(self, error: FencedError) -> EwsError:
+        """Why another worker has taken a task over: a twin of ours by name, or the ordinary course of a rebalance."""
+        for _ in range(3):
+            if await self._has_twin():
+                return self._twin()
+            await asyncio.sleep(0.3)
+        return error
+
+    async def _has_twin(self) -> bool:
+        instance = self._settings.instance_id
+        if instance is None or self._admin is None:
+            return False
+        try:
+            members = await asyncio.to_thread(self._admin.members, self._settings.app)
+        except KafkaException as error:
+            log.debug("sentinel could not look", error=error.args[0].name())
+            return False
+        return any(name == instance and client != self._source().client_id for name, client in members)
+
+    def _twin(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"another worker runs with EWS_INSTANCE_ID={self._settings.instance_id}: each worker of a group needs an id of its "
+            "own (in Kubernetes: the pod's name)"
         )
 
     def _compare(self, names: dict[str, str], now: dict[str, tuple[str, int]]) -> None:
+        source = self._source()
         for name, (topic_id, partitions) in now.items():
-            was = self._source.topic_ids.get(names[name])
+            was = source.topic_ids.get(names[name])
             if was is not None and topic_id != was:
                 raise CheckpointError(
-                    f"topic {name} was deleted and created again under a running worker: its offsets mean nothing any more. Start "
-                    "under a new app name (EWS_APP), or restore the topic."
+                    f"topic {name} was deleted and created again under a running worker: its offsets mean nothing any more. "
+                    "Start under a new app name (EWS_APP), or restore the topic."
                 )
-            if names[name] != "configs" and partitions != self._source.partitions:
+            if names[name] != "configs" and partitions != source.partitions:
                 raise CheckpointError(
-                    f"topic {name} now has {partitions} partitions instead of {self._source.partitions}: keys lie elsewhere now. "
+                    f"topic {name} now has {partitions} partitions instead of {source.partitions}: keys lie elsewhere now. "
                     "Replay the inputs into a new app name (EWS_APP)."
                 )

@@ -25,7 +25,7 @@ from stream.engine.runner import Runner, State, verify
 from stream.engine.step import Placement, Record, Stage
 from stream.engine.task import Chunk, Context, Task
 from stream.engine.transaction import Writer
-from stream.errors import CheckpointError, EngineError
+from stream.errors import CheckpointError, EngineError, EwsError, FencedError
 from stream.settings import Settings
 
 log = structlog.get_logger()
@@ -66,6 +66,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         topic_ids: dict[str, str],
         config_hash: str,
         deliver: Callable[[Delivery], Awaitable[None]],
+        fenced: Callable[[FencedError], Awaitable[EwsError]],
     ) -> None:
         self.settings = settings
         self.stages = {stage.name: stage for stage in stages}
@@ -87,6 +88,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             config_hash, settings.dead_letter_limit, settings.max_record_bytes, self._physical
         )
         self._deliver = deliver
+        self._fenced = fenced
         self._waiting: dict[TaskKey, dict[str, deque[_Waiting]]] = {}
         self._read: dict[TopicPartition, int] = {}
         self._assigned: set[TopicPartition] = set()
@@ -233,6 +235,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             changelog_topic=changelog_topic,
             options=self._restore_options,
             check_crcs=self._check_crcs,
+            fenced=self._fenced,
         )
         runner.start(self._begin, self._resume_ready)
         return runner

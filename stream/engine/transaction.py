@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -78,6 +79,8 @@ class Writer:
                         for topic, partition, batch in batches
                     ]
                 )
+            except ProducerFenced:
+                raise
             except KafkaError:
                 await _abort(producer)
                 raise
@@ -113,8 +116,6 @@ class Writer:
 
 
 async def _abort(producer: AIOKafkaProducer) -> None:
-    """Ends the transaction so that no reader waits for its timeout; if even that fails, fencing will do it."""
-    try:
+    """Ends the transaction so that no reader waits for its timeout; if even that fails, the next owner's fencing does it."""
+    with contextlib.suppress(KafkaError, TimeoutError, AssertionError):  # aiokafka asserts on its transaction's state
         await asyncio.wait_for(producer.abort_transaction(), timeout=5)
-    except (KafkaError, TimeoutError):
-        return

@@ -248,7 +248,7 @@ class Client:
         try:
             ends, starts = dict[int, int](), list[TopicPartition]()
             for partition in records:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)
+                low, high = _watermarks(consumer, TopicPartition(topic, partition), timeout)
                 ends[partition] = high
                 if high > low:
                     starts.append(TopicPartition(topic, partition, low))
@@ -286,6 +286,20 @@ class Client:
 
 def _place(message: Any) -> tuple[int, int, KafkaError | None]:
     return message.partition(), message.offset(), message.error()
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition, timeout: float) -> tuple[int, int]:
+    """Begin and end of a partition; asked again while a new leader is only just taking over."""
+
+    def ask() -> tuple[int, int] | None:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=timeout)
+        except KafkaException as failure:
+            if failure.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+            return None
+
+    return wait_until(ask, timeout, f"a leader of {partition.topic}[{partition.partition}]")
 
 
 def _received(message: Any) -> Received:

@@ -1,0 +1,151 @@
+"""Throughput of one worker on a real Kafka: the same broker, the same hour, our job and the sketch it grew from in turns.
+
+`make bench` prints a table and writes bench/results/throughput.json. The sketch lives outside the project; without it only our
+own figures are taken. Events are those of the simulator, spread over many accounts: nothing is tuned to the job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from bench.workload import realistic
+from tests.kafka import Broker
+from tests.kafka import broker as broker_module
+from tests.kafka.job import Job
+
+SKETCH = Path(__file__).resolve().parents[2] / "shared" / "prototypes"
+RESULTS = Path(__file__).parent / "results"
+
+
+def produce(job: Job, accounts: int, events: int) -> dict[str, int]:
+    """Writes the workload; returns the records by topic."""
+    producer = Producer(
+        {**job.client.config, "partitioner": "murmur2_random", "linger.ms": 20, "queue.buffering.max.messages": 500_000}
+    )
+    counts: dict[str, int] = {}
+    for topic, key, value in realistic(accounts, events):
+        counts[topic] = counts.get(topic, 0) + 1
+        while True:
+            try:
+                producer.produce(job.topic(topic), value, key)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush(300)
+    return counts
+
+
+def ours(broker: Broker, folder: Path, number: int, accounts: int, events: int, interval: int) -> dict[str, float]:
+    """Runs a worker over the whole workload. Time runs from the first to the last commit that holds events."""
+    job = Job(broker, folder, f"run{number}.", EWS_COMMIT_INTERVAL_MS=str(interval), EWS_TICK_SECONDS="5")
+    job.create_topics()
+    reference = {}
+    counts = produce(job, accounts, events)
+    for name in ("accounts", "customers"):
+        reference[name] = counts.pop(name)
+    total = sum(counts.values())
+    worker = job.start()
+    try:
+        cpu_start = None
+        deadline = time.monotonic() + 600
+        done = 0
+        first: tuple[int, int] | None = None
+        last = 0
+        while done < total and time.monotonic() < deadline:
+            time.sleep(1.0)
+            if not worker.running:
+                raise SystemExit(f"the worker ended with {worker.returncode}:\n{worker.tail()}")
+            applied = job.applied()
+            done = sum(offset for (topic, _), offset in applied.items() if topic in counts)
+        entries = job.entries()
+        cpu_start = _cpu(worker.pid)
+        seen = 0
+        for record, entry in sorted(entries, key=lambda item: item[0].timestamp):
+            here = sum(to - start for topic, start, to in entry.applied if topic in counts)
+            if here:
+                if first is None:
+                    first = (record.timestamp, here)
+                seen, last = seen + here, record.timestamp
+        assert first is not None
+        seconds = (last - first[0]) / 1000
+        return {
+            "events": seen,
+            "seconds": seconds,
+            "events_per_second": (seen - first[1]) / seconds,
+            "cpu_us_per_event": cpu_start / total * 1e6,
+            "signals": len(job.read("signals")),
+        }
+    finally:
+        worker.stop()
+        job.client.delete_topic(*(name for name in job.client.topics() if name.startswith(f"run{number}.")))
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def sketch(broker: Broker, folder: Path, events: int, *, first: bool) -> dict[str, float]:
+    """Runs the sketch over its own events on the same broker."""
+    for file in SKETCH.glob("*.py"):
+        text = file.read_text().replace("127.0.0.1:9092", broker.bootstrap)
+        (folder / file.name).write_text(text)
+    (folder / "orjson.py").write_text("from msgspec.json import encode as dumps\n")
+    env = {**os.environ, "N": str(events)}
+    if first:
+        broker.client.create_topics({"signals": 4, "changelog": 4})
+        subprocess.run([sys.executable, "generate.py", str(events)], cwd=folder, env=env, check=True, capture_output=True)
+    run = subprocess.run([sys.executable, "full.py"], cwd=folder, env=env, check=True, capture_output=True, text=True)
+    found = re.search(r"full ev/s (\d+) cpu us/ev ([\d.]+)", run.stdout)
+    assert found, run.stdout + run.stderr
+    return {"events_per_second": float(found[1]), "cpu_us_per_event": float(found[2])}
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=600_000)
+    parser.add_argument("--accounts", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--commit-interval-ms", type=int, default=100)
+    options = parser.parse_args()
+    broker_module.JVM = ("-Xms512m", "-Xmx1g", "-Xshare:auto")
+    rounds = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "sketch").mkdir()
+        with Broker(folder / "broker") as broker:
+            for number in range(options.rounds):
+                result = {"ours": ours(broker, folder / "job", number, options.accounts, options.events, options.commit_interval_ms)}
+                if SKETCH.is_dir():
+                    result["sketch"] = sketch(broker, folder / "sketch", options.events, first=number == 0)
+                rounds.append(result)
+                line = "  ".join(
+                    f"{name} {figures['events_per_second']:,.0f}/s {figures['cpu_us_per_event']:.1f} us" for name, figures in result.items()
+                )
+                ratio = (
+                    f"  ratio {result['ours']['events_per_second'] / result['sketch']['events_per_second']:.2f}"
+                    if "sketch" in result
+                    else "  (the sketch is not here: no ratio)"
+                )
+                print(f"round {number + 1}: {line}{ratio}", flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    (RESULTS / "throughput.json").write_text(json.dumps({"machine": machine, "rounds": rounds}, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The workload of the benches: simulated months of many customers, repeated over as many accounts as asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import msgspec
+
+from stream.simulate import simulate
+
+_BANK = 250
+"""Customers simulated; the others are copies of them under other ids."""
+
+
+def realistic(accounts: int, events: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """Topic, key and value: first who holds the accounts, then about `events` events in order of time.
+
+    A copy's ids end in its number; everything else is as simulated: payments, some bounces, some missed bills.
+    """
+    script = [
+        (event.topic, event.key, msgspec.json.encode(event.value))
+        for event in simulate(7, _BANK, date(2026, 1, 1), 3)
+        if event.topic in ("accounts", "customers", "payments", "bounces", "missed-bills")
+    ]
+    reference = {(topic, key): value for topic, key, value in script if topic in ("accounts", "customers")}
+    moving = [item for item in script if item[0] not in ("accounts", "customers")]
+    copies = max(1, accounts // _BANK)
+    for copy in range(copies):
+        for (topic, key), value in reference.items():
+            yield topic, _id(key, copy), _renamed(value, copy)
+    made = 0
+    for start in range(0, len(moving), 50):
+        # Copies take turns by stretches of the script, so that accounts mix as they do at a bank.
+        for copy in range(copies):
+            for topic, key, value in moving[start : start + 50]:
+                yield topic, _id(key, copy), _renamed(value, copy)
+                made += 1
+                if made >= events:
+                    return
+
+
+def _id(key: str | bytes, copy: int) -> bytes:
+    raw = key if isinstance(key, bytes) else key.encode()
+    return b"%s-%d" % (raw, copy)
+
+
+def _renamed(value: bytes, copy: int) -> bytes:
+    record = msgspec.json.decode(value)
+    for name in ("account_id", "customer_id"):
+        if name in record:
+            record[name] += f"-{copy}"
+    for holder in record.get("holders", ()):
+        holder["customer_id"] += f"-{copy}"
+    return msgspec.json.encode(record)
