@@ -38,6 +38,7 @@ from stream.tables.compiled import compiled
 
 VERSION: Final = "1"
 DETECTOR: Final = 0
+MARGIN: Final = 1e-8
 
 BOUNCE: Final = ev.BOUNCE
 PAYMENT: Final = ev.PAYMENT
@@ -235,10 +236,10 @@ def describe(evidence: Any, sign: Any, clock: int, config: Any) -> None:
         held = float(config["bounce_release"]) * float(config["bounce_thresholds"][level - 1])
         low = float(config["bounce_release"]) * float(config["bounce_thresholds"][0])
         now = float(sign["score"])
-        # One millisecond more than the logarithm says: there the pressure is surely below.
-        fall = clock + int(half_life * math.log(max(now / held, 1.0)) / 0.6931471805599453) + 1
+        # A little later than the logarithm says: there the pressure is surely below, however its parts are rounded.
+        fall = clock + int(half_life * math.log(max(now / (held - MARGIN), 1.0)) / 0.6931471805599453) + 1
         due = fall if due == 0 else min(due, fall)
-        close = clock + int(half_life * math.log(max(now / low, 1.0)) / 0.6931471805599453) + 1
+        close = clock + int(half_life * math.log(max(now / (low - MARGIN), 1.0)) / 0.6931471805599453) + 1
         sign["expires"] = min(close, newest + memory)
     sign["due"] = max(due, clock + 1) if due > 0 else 0
 
