@@ -15,9 +15,10 @@ from stream.settings import Settings
 
 log = structlog.get_logger()
 
-_TWIN_EVERY = 2.0
+_TWIN_EVERY = 1.0
 _TOPICS_EVERY = 15.0
 _STRIKES = 2
+_LOOKS = 5
 
 
 class Sentinel:
@@ -35,13 +36,15 @@ class Sentinel:
             return
         loop = asyncio.get_running_loop()
         names = {topic.name: topic.logical for topic in wanted(self._settings)}
-        strikes, seen, topics_at = 0, 0, loop.time() + _TOPICS_EVERY
+        strikes, seen, looks, topics_at = 0, 0, 0, loop.time() + _TOPICS_EVERY
         while not stopping():
             await asyncio.sleep(_TWIN_EVERY)
             # Two workers of one instance id steal the membership from each other without an error, and are reassigned
             # again and again. Only then is it worth asking who the member of our name is.
             if self._source().rebalances > seen:
-                seen = self._source().rebalances
+                seen, looks = self._source().rebalances, _LOOKS
+            if looks:
+                looks -= 1
                 strikes += await self._has_twin()
                 if strikes >= _STRIKES:
                     raise self._twin()
@@ -54,10 +57,12 @@ class Sentinel:
 
     async def diagnose(self, error: FencedError) -> EwsError:
         """Why another worker has taken a task over: a twin of ours by name, or the ordinary course of a rebalance."""
-        for _ in range(3):
+        if self._settings.instance_id is None:
+            return error
+        for _ in range(_LOOKS):
             if await self._has_twin():
                 return self._twin()
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.2)
         return error
 
     async def _has_twin(self) -> bool:
