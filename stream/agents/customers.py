@@ -408,7 +408,7 @@ class CustomersStep:
             order = sorted(customer.promises.values(), key=lambda each: (each.status == "open", each.made_at))
             del customer.promises[order[0].promise_id]
         if told.promise_id in customer.promises:
-            self._say(watch(promise, customer, self._moment("outcome", trace)))
+            self._say(watch(promise, known, customer, self._moment("outcome", trace)))
 
     def _tell_case(self, customer: Customer, event: cases.CaseRecord, trace: bytes) -> bool:
         if not table.first_time(customer.seen, "cases", event.event_id):

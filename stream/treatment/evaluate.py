@@ -140,10 +140,12 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
     return turn.said
 
 
-def watch(promise: Promise, customer: Customer, moment: Moment) -> list[Said]:
-    """The order to report payments towards a promise."""
+def watch(promise: Promise, before: Promise | None, customer: Customer, moment: Moment) -> list[Said]:
+    """The order to report payments towards a promise, and to end the watch of an open one that it replaces."""
     turn = _Turn(customer, moment)
     turn.order_promise(promise, "watch_promise")
+    if before is not None and before.status == "open":
+        turn.order_promise(before, "unwatch_promise")
     return turn.said
 
 
@@ -222,7 +224,7 @@ class _Turn:
     def order_promise(self, promise: Promise, kind: str) -> None:
         customer_id = self.customer.customer_id
         record = AccountOrderRecord(
-            order_id=derive("promise", customer_id, promise.promise_id),
+            order_id=derive("promise", customer_id, *_terms(promise)),
             account_id=promise.account_id,
             customer_id=customer_id,
             at=from_ms(self.clock),
@@ -249,26 +251,36 @@ class _Turn:
         self.say("account-orders", order.account_id, derive(order.order_id, *marks), record)
 
     def order_pauses(self) -> None:
-        """Tells the accounts of holds that bind them, and only what has changed since they were last told."""
+        """Tells the accounts of holds that bind them, and only what has changed since they were last told.
+
+        An order is carried out once. A pause that changes is a new order, and the old one is resumed after it.
+        """
         customer = self.customer
         due: dict[str, Order] = {}
         for hold in customer.holds.values():
             if hold.lifted and (hold.until is None or hold.until <= self.clock):
                 continue
             for account_id in self._accounts_of(hold):
-                order_id = derive("pause", customer.customer_id, hold.hold_id, account_id)
-                due[f"{hold.hold_id}\n{account_id}"] = Order(
-                    order_id, account_id, hold.kind, hold.placed_at, hold.until
-                )
-        for key, order in list(customer.orders.items()):
+                parts = (customer.customer_id, hold.hold_id, account_id, str(hold.occurred_at))
+                order = Order(derive("pause", *parts), account_id, hold.kind, hold.placed_at, hold.until)
+                due[f"{hold.hold_id}\n{account_id}"] = order
+        for key, order in due.items():
+            told = customer.orders.get(key)
+            if told is not None and (told.kind, told.start, told.until) == (
+                order.kind,
+                order.start,
+                order.until,
+            ):
+                continue
+            customer.orders[key] = order
+            self.order(order, "pause")
+            if told is not None:
+                self.order(told, "resume")
+        for key, told in list(customer.orders.items()):
             if key not in due:
                 del customer.orders[key]
-                if order.until is None or order.until > self.clock:
-                    self.order(order, "resume")
-        for key, order in due.items():
-            if customer.orders.get(key) != order:
-                customer.orders[key] = order
-                self.order(order, "pause")
+                if told.until is None or told.until > self.clock:
+                    self.order(told, "resume")
 
     def _accounts_of(self, hold: Hold) -> Sequence[str]:
         if hold.account_id:
@@ -915,6 +927,11 @@ class _Request(NamedTuple):
     start: int
     reasons: tuple[ReasonRecord, ...]
     trace: bytes
+
+
+def _terms(promise: Promise) -> tuple[str, ...]:
+    """What makes a promise this one: made anew on other terms, it is watched anew."""
+    return promise.promise_id, promise.account_id, str(promise.amount), promise.currency, promise.due_date
 
 
 def _aware(ms: int) -> dt.datetime:

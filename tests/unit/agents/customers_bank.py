@@ -1,4 +1,7 @@
-"""A small bank for the tests of the customers stage: it writes records, keeps time, and reads what the step says."""
+"""A small bank for the tests of the customers stage:
+
+it writes records, keeps time, and reads what the step says.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,8 @@ def hours(count: float) -> dt.timedelta:
     return dt.timedelta(hours=count)
 
 
+HOUR = hours(1)
+
 Written = tuple[str, Kafka]
 
 
@@ -57,9 +62,16 @@ class Bank:
         return f"{kind}-{self._serial}"
 
     def write(
-        self, topic: str, key: str | None, value: dict[str, Any] | None, at: dt.datetime, trace: bytes | None = None
+        self,
+        topic: str,
+        key: str | None,
+        value: dict[str, Any] | None,
+        at: dt.datetime,
+        trace: bytes | None = None,
     ) -> None:
-        raw = None if value is None else json.dumps({k: v for k, v in value.items() if v is not None}).encode()
+        raw = (
+            None if value is None else json.dumps({k: v for k, v in value.items() if v is not None}).encode()
+        )
         headers = () if trace is None else (("traceparent", trace),)
         record = Kafka(len(self.written), ms(at), None if key is None else key.encode(), raw, headers)
         self.written.append((topic, record))
@@ -101,7 +113,12 @@ class Bank:
             "severity": severity,
             "score": 1.5,
             "reasons": [
-                {"code": "bounces", "text": "Two payments were returned in 30 days.", "value": 2, "event_ids": ["B1", "B2"]}
+                {
+                    "code": "bounces",
+                    "text": "Two payments were returned in 30 days.",
+                    "value": 2,
+                    "event_ids": ["B1", "B2"],
+                }
             ],
         } | fields
         self.write("signals", customer, value, at, trace)
@@ -130,8 +147,8 @@ class Bank:
         self.write("holds", customer, value, at)
 
     def outcome(
-        self, at: dt.datetime, outcome: str, customer: str = "C1", direction: str = "outbound", channel: str = "sms",
-        **fields: Any,
+        self, at: dt.datetime, outcome: str, customer: str = "C1", direction: str = "outbound",
+        channel: str = "sms", **fields: Any,
     ) -> None:  # fmt: skip
         value = {
             "event_id": self._id("outcome"),
@@ -186,7 +203,7 @@ class Bank:
         value = {"stage": stage, "partition": partition, "at": ms(at), "caught_up": True, "live_feeds": []}
         self.write("ticks", None, value, at)
 
-    def ticks(self, start: dt.datetime, end: dt.datetime, every: dt.timedelta = hours(1)) -> None:
+    def ticks(self, start: dt.datetime, end: dt.datetime, every: dt.timedelta = HOUR) -> None:
         at = start
         while at <= end:
             self.tick(at)
@@ -199,7 +216,9 @@ class Bank:
         return Said(step, drained, refused)
 
 
-def new_step(policy: Policy = POLICY, placement: Placement = ALONE, contact_from: dt.datetime | None = None) -> CustomersStep:
+def new_step(
+    policy: Policy = POLICY, placement: Placement = ALONE, contact_from: dt.datetime | None = None
+) -> CustomersStep:
     return CustomersStep(placement, policy, contact_from)
 
 

@@ -12,7 +12,19 @@ from stream.contracts import DECODE
 from stream.engine.step import Placement
 from stream.errors import Reason
 from stream.topics import BY_NAME
-from tests.unit.agents.customers_bank import START, TRACE, Bank, Kafka, Said, days, feed, hours, moment, ms, new_step
+from tests.unit.agents.customers_bank import (
+    START,
+    TRACE,
+    Bank,
+    Kafka,
+    Said,
+    days,
+    feed,
+    hours,
+    moment,
+    ms,
+    new_step,
+)
 
 READY = START + days(3)
 """Three days after START: a medium signal raised at START calls for a nudge now."""
@@ -73,9 +85,16 @@ def test_missed_bills_get_the_small_bill_check_in() -> None:
 
 @pytest.mark.parametrize(
     ("product", "treatment"),
-    [("credit_card", "flexible_plan"), ("loan", "flexible_plan"), ("current_account", "debt_advice"), (None, "debt_advice")],
+    [
+        ("credit_card", "flexible_plan"),
+        ("loan", "flexible_plan"),
+        ("current_account", "debt_advice"),
+        (None, "debt_advice"),
+    ],
 )
-def test_a_high_signal_climbs_one_rung_at_a_time_to_a_support_offer(product: str | None, treatment: str) -> None:
+def test_a_high_signal_climbs_one_rung_at_a_time_to_a_support_offer(
+    product: str | None, treatment: str
+) -> None:
     bank = Bank()
     bank.customer(START)
     if product is not None:
@@ -143,7 +162,13 @@ def test_a_broken_promise_asks_a_person_and_a_kept_one_does_not() -> None:
         bank.signal(START, severity="high")
         bank.ticks(START, START + days(10))
         due = (START + days(18)).date()
-        promise = {"promise_id": "P1", "amount": "100.00", "currency": "GBP", "due_date": due.isoformat(), "account_id": "A-0001"}
+        promise = {
+            "promise_id": "P1",
+            "amount": "100.00",
+            "currency": "GBP",
+            "due_date": due.isoformat(),
+            "account_id": "A-0001",
+        }
         bank.outcome(START + days(11), "promise", promise=promise)
         for number, amount in enumerate(paid):
             at = START + days(15 + number)
@@ -234,7 +259,9 @@ def test_a_nudge_deferred_at_night_leaves_by_tick_when_hours_open_with_its_signa
     bank.tick(night + days(3) + hours(1))
     bank.tick(START.replace(hour=8) + days(4) + dt.timedelta(seconds=5))
     said = bank.run()
-    assert moment(only(said.nudges())["not_before"]) == START.replace(hour=8) + days(4) + dt.timedelta(seconds=5)
+    assert moment(only(said.nudges())["not_before"]) == START.replace(hour=8) + days(4) + dt.timedelta(
+        seconds=5
+    )
     assert [each["result"] for each in said.decisions()] == ["deferred", "issued"]
     headers = [dict(output.headers) for output in said.drained.outputs if output.topic == "nudges"]
     assert headers[0]["traceparent"] == TRACE
@@ -285,7 +312,9 @@ def test_a_hold_takes_back_a_nudge_whose_window_it_touches(
         issued, taken_back = said.of("nudges")
         assert taken_back.pop("withdrawn_because") == "hold_placed"
         assert moment(taken_back.pop("decided_at")) == READY + hours(2)
-        assert taken_back == {key: issued[key] for key in issued if key != "decided_at"} | {"status": "withdrawn"}
+        assert taken_back == {key: issued[key] for key in issued if key != "decided_at"} | {
+            "status": "withdrawn"
+        }
 
 
 def test_a_hold_told_after_the_window_takes_back_what_it_would_have_forbidden() -> None:
@@ -348,7 +377,12 @@ def test_a_hold_on_one_account_leaves_another_alone() -> None:
 
 
 def test_another_holders_dispute_binds_and_withdraws() -> None:
-    pause = {"order_id": "O1", "customer_id": "C2", "hold_kind": "dispute", "from": (READY + hours(1)).isoformat()}
+    pause = {
+        "order_id": "O1",
+        "customer_id": "C2",
+        "hold_kind": "dispute",
+        "from": (READY + hours(1)).isoformat(),
+    }
     bank = nudged()
     bank.facts(READY + hours(2), role="joint", change="pause", pauses=[pause])
     assert only(bank.run().nudges("withdrawn"))["withdrawn_because"] == "shared_hold_placed"
@@ -504,14 +538,20 @@ def test_unsnooze_ends_a_snooze() -> None:
         ("opt_out", None, None),
     ],
 )
-def test_some_holds_go_to_their_team_at_once_whatever_the_rung(kind: str, queue: str | None, priority: str) -> None:
+def test_some_holds_go_to_their_team_at_once_whatever_the_rung(
+    kind: str, queue: str | None, priority: str
+) -> None:
     bank = Bank()
     bank.hold(START, kind)
     said = bank.run()
-    assert [(each["queue"], each["priority"]) for each in said.escalations()] == ([(queue, priority)] if queue else [])
+    assert [(each["queue"], each["priority"]) for each in said.escalations()] == (
+        [(queue, priority)] if queue else []
+    )
     bank.hold(START + hours(1), kind, placed=START, lifted=START + hours(1))
     bank.hold(START + hours(2), kind, placed=START, lifted=START + hours(1))
-    assert [each["withdrawn_because"] for each in bank.run().escalations("withdrawn")] == (["hold_lifted"] if queue else [])
+    assert [each["withdrawn_because"] for each in bank.run().escalations("withdrawn")] == (
+        ["hold_lifted"] if queue else []
+    )
 
 
 def test_a_signal_that_proposes_a_hold_forbids_nudges_and_asks_a_person_until_it_is_withdrawn() -> None:
@@ -561,10 +601,13 @@ def test_a_hold_on_an_account_is_told_to_it_once_and_again_only_when_it_changes(
     bank.hold(START + hours(3), "dispute", placed=START, lifted=START + hours(3), account_id="A-0001")
     bank.ticks(START + hours(3), START + days(120), days(1))
     orders = bank.run().orders()
-    assert [(each["kind"], each.get("until")) for each in orders] == [
-        ("pause", None), ("pause", "2026-03-11T09:00:00Z"), ("resume", "2026-03-11T09:00:00Z"),
+    first, second = orders[0]["order_id"], orders[1]["order_id"]
+    assert [(each["kind"], each["order_id"], each.get("until")) for each in orders] == [
+        ("pause", first, None), ("pause", second, "2026-03-11T09:00:00Z"), ("resume", first, None),
+        ("resume", second, "2026-03-11T09:00:00Z"),
     ]  # fmt: skip
-    assert len({each["order_id"] for each in orders}) == 1
+    # An account carries an order out once: the same id with the same kind would be taken for a repetition.
+    assert first != second
     assert {each["account_id"] for each in orders} == {"A-0001"}
 
 
@@ -574,7 +617,30 @@ def test_a_breathing_space_reaches_every_account_of_the_person() -> None:
     bank.hold(START + hours(1), "breathing_space")
     bank.facts(START + hours(2), "A-0002")
     bank.hold(START + hours(3), "complaint", hold="H2")
-    assert [(each["kind"], each["account_id"]) for each in bank.run().orders()] == [("pause", "A-0001"), ("pause", "A-0002")]
+    assert [(each["kind"], each["account_id"]) for each in bank.run().orders()] == [
+        ("pause", "A-0001"),
+        ("pause", "A-0002"),
+    ]
+
+
+def test_a_promise_on_new_terms_is_watched_anew_before_the_old_watch_ends() -> None:
+    bank = Bank()
+    bank.customer(START)
+    terms = {
+        "promise_id": "P1",
+        "amount": "10.00",
+        "currency": "GBP",
+        "due_date": "2026-04-01",
+        "account_id": "A-0001",
+    }
+    bank.outcome(START, "promise", promise=terms)
+    bank.outcome(START + hours(1), "promise", promise=terms)
+    bank.outcome(START + hours(2), "promise", promise=terms | {"due_date": "2026-04-08"})
+    orders = bank.run().orders()
+    assert [(each["kind"], each["due_date"]) for each in orders] == [
+        ("watch_promise", "2026-04-01"), ("watch_promise", "2026-04-08"), ("unwatch_promise", "2026-04-01"),
+    ]  # fmt: skip
+    assert orders[0]["order_id"] == orders[2]["order_id"] != orders[1]["order_id"]
 
 
 # --- erasure
@@ -606,7 +672,8 @@ def test_erasure_forgets_the_customer_takes_everything_back_and_tombstones_the_r
 def test_everything_delivered_twice_changes_nothing() -> None:
     bank = nudged()
     bank.outcome(READY + hours(1), "promise", promise={
-        "promise_id": "P1", "amount": "10.00", "currency": "GBP", "due_date": "2026-04-01", "account_id": "A-0001",
+        "promise_id": "P1", "amount": "10.00", "currency": "GBP", "due_date": "2026-04-01",
+        "account_id": "A-0001",
     })  # fmt: skip
     bank.hold(READY + hours(2), "dispute", account_id="A-0001")
     bank.case(READY + hours(3))
@@ -697,7 +764,12 @@ def test_every_output_reads_by_its_contract_and_has_an_id_of_its_own() -> None:
         assert headers["ce_type"] == f"ews.{output.topic}.v1".encode()
         ids.append(headers["ce_id"])
     assert len(ids) == len(set(ids)) > 10
-    assert {output.topic for output in said.drained.outputs} == {"nudges", "escalations", "decisions", "account-orders"}
+    assert {output.topic for output in said.drained.outputs} == {
+        "nudges",
+        "escalations",
+        "decisions",
+        "account-orders",
+    }
 
 
 def test_what_a_nudge_says_names_no_amount_no_payee_and_no_sensitive_fact() -> None:

@@ -8,7 +8,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stream.tables.customer import AccountFacts, Case, Customer, Hold, Nudge, OpenSignal, Pause, Profile, Quiet
+from stream.tables.customer import (
+    AccountFacts,
+    Case,
+    Customer,
+    Hold,
+    Nudge,
+    OpenSignal,
+    Pause,
+    Profile,
+    Quiet,
+)
 from stream.treatment.local_time import DAY, to_ms, zone
 from stream.treatment.permission import HOUR, Operator, may_contact
 from stream.treatment.policy import Policy, default_text, load
@@ -40,7 +50,9 @@ def nudge(not_before: int, **fields: Any) -> Nudge:
     return Nudge("N", "bounce_explained", "sms", ["A1"], [], not_before, not_before + HOUR, **fields)
 
 
-def hold(kind: str = "breathing_space", placed: int = NOON - DAY, until: int | None = None, **fields: Any) -> dict[str, Hold]:
+def hold(
+    kind: str = "breathing_space", placed: int = NOON - DAY, until: int | None = None, **fields: Any
+) -> dict[str, Hold]:
     return {"H": Hold("H", kind, placed, placed, until, **fields)}
 
 
@@ -90,7 +102,9 @@ SIGNAL = OpenSignal("S", "d", "A1", "high", NOON, NOON, b"[]", proposes_hold="be
         ("everywhere.contact_from", person(), {"contact_from": NOON - HOUR, "subject_at": NOON - 2 * HOUR}),
     ],
 )  # fmt: skip
-def test_what_is_missing_or_forbidden_without_an_end_is_refused(rule: str, customer: Customer, settings: Any) -> None:
+def test_what_is_missing_or_forbidden_without_an_end_is_refused(
+    rule: str, customer: Customer, settings: Any
+) -> None:
     verdict = ask(customer, **settings)
     assert verdict.result == "refuse"
     refusing = [each.rule.id for each in verdict.rules if each.verdict == "refuse"]
@@ -187,7 +201,9 @@ def test_a_day_that_a_country_skipped_has_no_hours() -> None:
     assert verdict.not_before - at("2011-12-29 21:00", "Pacific/Apia") == 11 * HOUR
 
 
-@pytest.mark.parametrize("name", ["Pacific/Pago_Pago", "Pacific/Kiritimati", "Asia/Kathmandu", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "name", ["Pacific/Pago_Pago", "Pacific/Kiritimati", "Asia/Kathmandu", "Australia/Lord_Howe"]
+)
 def test_hours_hold_at_the_ends_of_the_earth(name: str) -> None:
     verdict = ask(person(time_zone=name), at("2026-06-01 03:15", name))
     assert (verdict.result, verdict.not_before, verdict.not_after) == (
@@ -232,7 +248,10 @@ def test_who_is_always_quiet_is_never_contacted_except_by_letter() -> None:
         # Two on the 2nd and 3rd: [D-6, D] has room again on the 9th.
         (["2026-03-02 19:00", "2026-03-03 09:00"], "2026-03-09 08:00"),
         (["2026-03-04 09:00", "2026-03-04 10:00"], "2026-03-11 08:00"),
-        (["2026-02-03 09:00", "2026-02-13 09:00", "2026-02-20 09:00", "2026-02-25 09:00"], "2026-03-05 08:00"),
+        (
+            ["2026-02-03 09:00", "2026-02-13 09:00", "2026-02-20 09:00", "2026-02-25 09:00"],
+            "2026-03-05 08:00",
+        ),
     ],
 )
 def test_caps_count_calendar_days_of_the_customers_zone(nudges: list[str], not_before: str) -> None:
@@ -287,7 +306,9 @@ def test_a_rule_that_is_not_yet_in_force_does_not_bind() -> None:
     text = default_text()
     later = text.replace('id = "default.hours"\nversion = 1', 'id = "default.hours"\nversion = 2')
     head, tail = later.split('id = "default.hours"')
-    policy = load(head + 'id = "default.hours"' + tail.replace("in_force = 1970-01-01", "in_force = 2026-03-05", 1))
+    policy = load(
+        head + 'id = "default.hours"' + tail.replace("in_force = 1970-01-01", "in_force = 2026-03-05", 1)
+    )
     assert ask(person(), at("2026-03-04 23:00"), policy=policy).result == "allow"
     assert ask(person(), at("2026-03-05 23:00"), policy=policy).result == "defer"
 

@@ -56,4 +56,6 @@ def test_no_words_to_a_customer_threaten_blame_or_sell() -> None:
     for treatment in policy.treatments.values():
         for text in treatment.text.values():
             said = text.lower()
-            assert not any(word in said for word in ("must", "fail", "overdue", "legal", "http", "pay now", "borrow"))
+            assert not any(
+                word in said for word in ("must", "fail", "overdue", "legal", "http", "pay now", "borrow")
+            )

@@ -1,0 +1,81 @@
+"""The stored form of a customer: comes back as it went, and says no to what it does not know."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from stream.errors import StateError
+from stream.tables.customer import (
+    MAX_SEEN,
+    PARTITION_KEY,
+    VERSION,
+    Customer,
+    Hold,
+    Nudge,
+    Partition,
+    Profile,
+    Quiet,
+    changelog_key,
+    decode,
+    decode_partition,
+    encode,
+    first_time,
+)
+
+FULL = Customer(
+    "C1",
+    profile=Profile(5, "GB", "Europe/London", "en", consents={"sms": 0}, quiet=[Quiet(1320, 420, [0, 6])]),
+    holds={"H": Hold("H", "dispute", 1, 2, None, "A1")},
+    nudges=[Nudge("N", "bounce_explained", "sms", ["A1"], ["S"], 10, 20, b"{}", trace=b"00-")],
+    snoozes={"": None, "d": 9},
+    due=77,
+    seen=[2**63, 1],
+)
+
+
+def test_a_record_comes_back_as_it_went_byte_for_byte() -> None:
+    assert decode(encode(FULL)) == FULL
+    assert encode(decode(encode(FULL))) == encode(FULL)
+    partition = Partition(7, True, {"d": None}, [3])
+    assert decode_partition(encode(partition)) == partition
+
+
+def test_the_version_stands_in_front_and_another_is_refused_with_the_way_out() -> None:
+    stored = encode(FULL)
+    assert stored[0] == VERSION
+    for wrong in (bytes((VERSION + 1,)) + stored[1:], b""):
+        for read in (decode, decode_partition):
+            with pytest.raises(StateError, match="replay"):
+                read(wrong)
+
+
+def test_a_damaged_record_is_refused_without_its_data() -> None:
+    with pytest.raises(StateError) as caught:
+        decode(encode(FULL)[:-3])
+    assert "C1" not in str(caught.value)
+
+
+def test_a_field_that_was_added_since_is_filled_and_one_that_is_unknown_is_ignored() -> None:
+    stored = bytes((VERSION,)) + msgspec.msgpack.encode({"customer_id": "C1", "added_later": 1})
+    assert decode(stored) == Customer("C1")
+
+
+def test_a_known_steady_customer_is_small() -> None:
+    assert len(encode(Customer("C-00000001", profile=FULL.profile))) < 200
+
+
+def test_no_customer_has_the_key_of_the_partition() -> None:
+    assert changelog_key("C1") == b"C1"
+    assert not PARTITION_KEY.decode().isprintable()
+
+
+def test_recent_events_are_known_again_within_bounds_and_parts_do_not_run_together() -> None:
+    seen: list[int] = []
+    assert first_time(seen, "holds", "E1")
+    assert not first_time(seen, "holds", "E1")
+    assert first_time(seen, "hold", "sE1")
+    for number in range(MAX_SEEN):
+        first_time(seen, "cases", str(number))
+    assert len(seen) == MAX_SEEN
+    assert first_time(seen, "holds", "E1")
