@@ -141,7 +141,7 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
 
 
 def watch(promise: Promise, before: Promise | None, customer: Customer, moment: Moment) -> list[Said]:
-    """The order to report payments towards a promise, and to end the watch of an open one that it replaces."""
+    """The order to report payments towards a promise, and to end the watch of one that it replaces."""
     turn = _Turn(customer, moment)
     turn.order_promise(promise, "watch_promise")
     if before is not None and before.status == "open":
@@ -253,7 +253,7 @@ class _Turn:
     def order_pauses(self) -> None:
         """Tells the accounts of holds that bind them, and only what has changed since they were last told.
 
-        An order is carried out once. A pause that changes is a new order, and the old one is resumed after it.
+        An order is carried out once. A pause that changes is a new order, and the old one ends after it.
         """
         customer = self.customer
         due: dict[str, Order] = {}
@@ -527,27 +527,26 @@ class _Turn:
         preferred = profile.preferred if profile is not None else ""
         order = sorted(treatment.channels, key=lambda channel: channel != preferred)
         latest = max((signal.at for signal in signals), default=episode.start)
-        verdicts = [
-            may_contact(
-                self.customer, account_ids, channel, self.clock, self.policy,
-                operator=self.moment.operator, detectors=[signal.detector for signal in signals],
-                contact_from=self.moment.contact_from, subject_at=latest,
+        patience = self.clock + self.policy.preferred_wait_hours * HOUR
+        verdicts: list[Verdict] = []
+        for channel in order:
+            verdict = may_contact(
+                self.customer,
+                account_ids,
+                channel,
+                self.clock,
+                self.policy,
+                operator=self.moment.operator,
+                detectors=[signal.detector for signal in signals],
+                contact_from=self.moment.contact_from,
+                subject_at=latest,
             )
-            for channel in order
-        ]  # fmt: skip
-        first = verdicts[0]
-        patience = self.policy.preferred_wait_hours * HOUR
-        if (
-            first.channel == preferred
-            and first.result == "defer"
-            and first.not_before <= self.clock + patience
-        ):
-            return first
-        for verdict in verdicts:
-            if verdict.result == "allow":
+            soon = verdict.result == "defer" and verdict.not_before <= patience
+            if verdict.result == "allow" or (soon and channel == preferred):
                 return verdict
+            verdicts.append(verdict)
         deferred = [verdict for verdict in verdicts if verdict.result == "defer"]
-        return min(deferred, key=lambda verdict: verdict.not_before) if deferred else first
+        return min(deferred, key=lambda verdict: verdict.not_before) if deferred else verdicts[0]
 
     def _issue(
         self,
