@@ -1,7 +1,8 @@
-"""The accounts stage: one row an account, every detector on every event, findings out as signals for each holder.
+"""The accounts stage: one row an account, every detector on every event, findings out as signals for each
+holder.
 
-Events of the three topics go through as arrays: see `columns` for the way in, `detectors.kernel` for the pass over them. Records about
-accounts, orders and ticks are few and go one by one.
+Events of the three topics go through as arrays: see `columns` for the way in, `detectors.kernel` for the pass
+over them. Records about accounts, orders and ticks are few and go one by one.
 """
 
 from __future__ import annotations
@@ -68,10 +69,12 @@ class AccountsStep:
             "ticks": self._apply_ticks,
         }
 
-    # --- the step --------------------------------------------------------------------------------------------------
+    # --- the step -------------------------------------------------------------------------------------------
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Takes back rows of earlier drains, in their order. StateError where they are of an unknown version."""
+        """Takes back rows of earlier drains, in their order. StateError where they are of an unknown
+        version.
+        """
         self._table.restore(rows)
         kernel.note_all_dues(self._table.evidence, self._table.dues)
         self._next_due_known = False
@@ -102,7 +105,7 @@ class AccountsStep:
         """The latest min(event time, record timestamp) seen, ms."""
         return self._table.partition.clock
 
-    # --- for operators -----------------------------------------------------------------------------------------------
+    # --- for operators --------------------------------------------------------------------------------------
 
     def counters(self) -> dict[str, int]:
         """Plain counts: `<topic>.<outcome>` over the life of the state, and how much is held now."""
@@ -156,7 +159,7 @@ class AccountsStep:
         looks_plain(b"a")
         parse_amounts(("1",), np.zeros(1, np.int8))
 
-    # --- events --------------------------------------------------------------------------------------------------------
+    # --- events ---------------------------------------------------------------------------------------------
 
     def _apply_events(self, topic: str, reader: Reader, records: Sequence[Record]) -> list[Refused]:
         batch, numbers = self._place(columns.read(reader, records))
@@ -181,7 +184,9 @@ class AccountsStep:
         return batch.refused
 
     def _place(self, batch: Batch) -> tuple[Batch, list[int]]:
-        """Row numbers for the events, with rows for accounts that are new here; refuses keys of other partitions."""
+        """Row numbers for the events, with rows for accounts that are new here; refuses keys of other
+        partitions.
+        """
         table = self._table
         numbers = table.find_all(batch.keys)
         if -1 not in numbers:
@@ -281,7 +286,7 @@ class AccountsStep:
         for holder in profile.holders:
             self._outputs.append(facts("payment", account_id, profile, holder, trigger, payments=(payment,)))
 
-    # --- findings ------------------------------------------------------------------------------------------------------
+    # --- findings -------------------------------------------------------------------------------------------
 
     def _say(self, finding: Finding, trigger: Trigger) -> None:
         """Turns a finding into signals for the holders; without holders it waits in the notes."""
@@ -330,9 +335,11 @@ class AccountsStep:
         rest: tuple[ReasonRecord, ...] = () if why in ("left", "erased") else said.reasons
         reasons = (ending(why, said.score, trigger.event_id), *rest)
         for customer_id in customers:
-            self._outputs.append(signal("withdrawn", account_id, customer_id, detector, said, reasons, trigger))
+            self._outputs.append(
+                signal("withdrawn", account_id, customer_id, detector, said, reasons, trigger)
+            )
 
-    # --- accounts, orders, ticks -----------------------------------------------------------------------------------------
+    # --- accounts, orders, ticks ----------------------------------------------------------------------------
 
     def _apply_accounts(self, records: Sequence[Record]) -> list[Refused]:
         refused = []
@@ -369,7 +376,9 @@ class AccountsStep:
         if not table.set_profile(number, after):
             return
         table.touch(number)
-        trigger = Trigger("accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers))
+        trigger = Trigger(
+            "accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers)
+        )
         for holder in after.holders:
             self._outputs.append(facts("profile", account.account_id, after, holder, trigger))
         staying = {holder.customer_id for holder in after.holders}
@@ -383,7 +392,9 @@ class AccountsStep:
             table.touch(number, EVIDENCE_DIRTY)
         for holder in before.holders:
             if holder.customer_id not in staying:
-                self._outputs.append(facts("profile", account.account_id, after, holder, trigger, removed=True))
+                self._outputs.append(
+                    facts("profile", account.account_id, after, holder, trigger, removed=True)
+                )
 
     def _erase(self, key: bytes, record: Record) -> None:
         number = self._table.find(key)
@@ -392,7 +403,10 @@ class AccountsStep:
         self._count("accounts", "erased", 1)
         profile, account_id = self._table.profile(number), key.decode()
         trigger = Trigger(
-            "accounts", f"{account_id}/erased/{record.offset}", record.timestamp, envelope.traceparent_of(record.headers)
+            "accounts",
+            f"{account_id}/erased/{record.offset}",
+            record.timestamp,
+            envelope.traceparent_of(record.headers),
         )
         words = self._table.notes.get(number, Notes({}, {}))
         for detector, said in sorted(words.said.items()):
@@ -496,7 +510,7 @@ class AccountsStep:
         for finding in kernel.findings_of(self._process(events, may_allocate=False)):
             self._say(finding, Trigger("ticks", str(clock), clock, traceparent))
 
-    # --- counting ------------------------------------------------------------------------------------------------------
+    # --- counting -------------------------------------------------------------------------------------------
 
     def _count(self, what: str, outcome: str, number: int) -> None:
         counters = self._table.partition.counters
@@ -522,7 +536,8 @@ def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
         account.status,
         account.outstanding,
         tuple(
-            Holder(holder.customer_id, holder.role, joined.get(holder.customer_id, at)) for holder in account.holders
+            Holder(holder.customer_id, holder.role, joined.get(holder.customer_id, at))
+            for holder in account.holders
         ),
         tuple(
             Obligation(
@@ -542,7 +557,9 @@ def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
 
 
 def _ordered(profile: Profile, order: AccountOrderRecord, at: int) -> Profile:
-    """The profile once an order is carried out. `resume` and `unwatch_promise` name the order that they end."""
+    """The profile once an order is carried out. `resume` and `unwatch_promise` name the order that they
+    end.
+    """
     pauses = tuple(pause for pause in profile.pauses if pause.order_id != order.order_id)
     watches = tuple(watch for watch in profile.watches if watch.order_id != order.order_id)
     if order.kind == "pause":

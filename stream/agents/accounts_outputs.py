@@ -46,7 +46,9 @@ class Trigger(NamedTuple):
 
 
 def signal_id(account_id: str, holder: Holder, detector: int, start: int) -> str:
-    """The id of a holder's signal: one for each episode, and for each time that this person joined in the middle of one."""
+    """The id of a holder's signal: one for each episode, and for each time that this person joined in the
+    middle of one.
+    """
     episode = str(start) if holder.joined <= start else f"{start}/{holder.joined}"
     return derive("signal", holder.customer_id, account_id, NAMES[detector], episode)
 
@@ -137,7 +139,8 @@ def _obligation(one: Obligation, today: date) -> FactsObligationRecord:
 
 
 def next_due(due_day: int | None, due_date: str | None, today: date) -> date | None:
-    """When an obligation falls due next, on `today` or later: its date while that lies ahead, else its day of the month.
+    """When an obligation falls due next, on `today` or later: its date while that lies ahead, else its day of
+    the month.
 
     In a month that is too short, its last day. None for a date that is past.
     """
@@ -155,5 +158,3 @@ def next_due(due_day: int | None, due_date: str | None, today: date) -> date | N
             return due
         first = first + timedelta(days=last)
     raise AssertionError("the next month has every day of the month")
-
-

@@ -1,6 +1,7 @@
 """What a signal says: reasons in plain, kind words, and what would clear it.
 
-The words name what a bill was for, its amount and its date, and never a payee, another holder or anything else of the account.
+The words name what a bill was for, its amount and its date, and never a payee, another holder or anything
+else of the account.
 """
 
 from __future__ import annotations

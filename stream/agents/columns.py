@@ -1,9 +1,10 @@
 """From records to one array of events: decoded one by one, then read as whole columns.
 
-Each reader takes a chunk of one topic and gives an `EVENT` array of the records that are good, in their order, and the refusals of
-the others. It accepts and refuses what the contract's `decode` does, and costs a fraction of it: types and closed lists are
-checked by the bare decoder, text by looking at the raw bytes of the whole chunk, amounts and ids in compiled loops. A record that
-looks unusual in any way goes through `decode`, which then has the last word.
+Each reader takes a chunk of one topic and gives an `EVENT` array of the records that are good, in their
+order, and the refusals of the others. It accepts and refuses what the contract's `decode` does, and costs a
+fraction of it: types and closed lists are checked by the bare decoder, text by looking at the raw bytes of
+the whole chunk, amounts and ids in compiled loops. A record that looks unusual in any way goes through
+`decode`, which then has the last word.
 """
 
 from __future__ import annotations
@@ -171,7 +172,8 @@ def _decode(reader: Reader, records: Sequence[Record]) -> tuple[list[Any], dict[
 def _is_plain(values: list[bytes]) -> bool:
     """Whether every text in these values is sure to be printable ASCII, and no value deeply nested.
 
-    Then no id can hide a control character, a line feed or half a surrogate, and looking at ids one by one is idle.
+    Then no id can hide a control character, a line feed or half a surrogate, and looking at ids one by one is
+    idle.
     """
     whole = b"".join(values)
     if not looks_plain(whole):
@@ -228,7 +230,11 @@ def seen_of(own: Any, topic: int, status: Any) -> Any:
 
 
 def _amounts(
-    column: list[str | None], codes: list[str | None], suspects: npt.NDArray[np.bool_], *, signed: bool = False
+    column: list[str | None],
+    codes: list[str | None],
+    suspects: npt.NDArray[np.bool_],
+    *,
+    signed: bool = False,
 ) -> npt.NDArray[np.int64] | int:
     """Minor units, ABSENT where there is none; marks what is no amount."""
     if not any(column):

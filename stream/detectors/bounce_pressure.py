@@ -1,29 +1,31 @@
 """Bounced payments that add up: the account could not meet what was asked of it.
 
 Sees
-    Returned payments on one account, whatever the scheme, each by the class of its return code. Only classes with a weight
-    count: a cancelled instruction or a closed account is no stress.
+    Returned payments on one account, whatever the scheme, each by the class of its return code. Only classes
+    with a weight count: a cancelled instruction or a closed account is no stress.
 
 Maths
-    pressure(t) = sum over bounces i of code_weight(i) * class_scale(i) * category_weight(i) * 2 ** (-(t - t_i) / half_life)
+    pressure(t) = sum over bounces i of weight(i) * 2 ** (-(t - t_i) / half_life)
+    weight(i) = code_weight(i) * class_scale(i) * category_weight(i)
 
-    A decay forward from the bounce's own time, so that the order of arrival does not matter. Severity rises when the pressure
-    reaches a threshold, and fades only when it drops below `release` times the threshold it holds. A bounce leaves at once, exactly
-    and without that delay, when it is reversed or replaced, and when it is cured: by a later payment that names it (its bill, its obligation, or the
-    event that bounced), else by one to the same counterparty of at least its amount within `cure_days`. If that payment is
-    reversed, the bounce is back. The passing of time alone closes a signal too.
+    A decay forward from the bounce's own time, so that the order of arrival does not matter. Severity rises
+    when the pressure reaches a threshold, and fades only when it drops below `release` times the threshold it
+    holds. A bounce leaves at once, exactly and without that delay, when it is reversed or replaced, and when
+    it is cured: by a later payment that names it (its bill, its obligation, or the event that bounced), else
+    by one to the same counterparty of at least its amount within `cure_days`. If that payment is reversed,
+    the bounce is back. The passing of time alone closes a signal too.
 
 Cries wolf
-    About 0.83 % of direct debits fail; a third of bounces are mistakes, and half or more of "refer to payer" returns are paid
-    the next month without help. Gyms bounce about ten times as often as mortgages (4.44 % against 0.46 %, August 2023), so
-    subscriptions weigh less here. One ordinary bounce therefore stays below or near the lowest severity, which only
-    watches; it takes two or three within weeks to reach a person. Many bounces at one bank or biller at once are an outage,
-    which this detector cannot see.
+    About 0.83 % of direct debits fail; a third of bounces are mistakes, and half or more of "refer to payer"
+    returns are paid the next month without help. Gyms bounce about ten times as often as mortgages (4.44 %
+    against 0.46 %, August 2023), so subscriptions weigh less here. One ordinary bounce therefore stays below
+    or near the lowest severity, which only watches; it takes two or three within weeks to reach a person.
+    Many bounces at one bank or biller at once are an outage, which this detector cannot see.
 
 Sources
-    Return-code classes: the project's return-code table, each row with its source. Signs of stress: FCA CONC 1.3.1G (inability
-    to meet repayments out of disposable income). Base rates: Bacs return statistics, Aug 2023. Forward decay: Cormode,
-    Shkapenyuk, Srivastava and Xu, "Forward Decay", ICDE 2009.
+    Return-code classes: the project's return-code table, each row with its source. Signs of stress: FCA CONC
+    1.3.1G (inability to meet repayments out of disposable income). Base rates: Bacs return statistics, Aug
+    2023. Forward decay: Cormode, Shkapenyuk, Srivastava and Xu, "Forward Decay", ICDE 2009.
 """
 
 from __future__ import annotations
@@ -105,7 +107,9 @@ def fold(evidence: Any, weight: float, at: int, config: Any) -> None:
 
 @compiled
 def place(evidence: Any, at: int, config: Any) -> int:
-    """The slot for a bounce of `at`: a free one, else one that no longer counts, else the oldest's, which joins the rest; or -1."""
+    """The slot for a bounce of `at`: a free one, else one that no longer counts, else the oldest's, which
+    joins the rest; or -1.
+    """
     best, best_rank, best_at = -1, 3, 0
     for k in range(SLOTS):
         slot = evidence["bounces"][k]
@@ -132,7 +136,9 @@ def count(evidence: Any, event: Any, config: Any) -> int:
     if weight <= 0.0 or at + int(config["bounce_memory"]) <= int(event["clock"]):
         return 0
     for k in range(SLOTS):
-        if int(evidence["bounces"][k]["state"]) != EMPTY and int(evidence["bounces"][k]["event"]) == int(event["id"]):
+        if int(evidence["bounces"][k]["state"]) != EMPTY and int(evidence["bounces"][k]["event"]) == int(
+            event["id"]
+        ):
             return 0
     k = place(evidence, at, config)
     if k < 0:
@@ -202,7 +208,11 @@ def settle(row: Any, evidence: Any, event: Any, config: Any) -> int:
             slot["state"] = COUNTED
             slot["settled_by"] = 0
             left -= 1
-        if int(event["status"]) == BOOKED and int(slot["state"]) == COUNTED and cures(row, slot, event, config):
+        if (
+            int(event["status"]) == BOOKED
+            and int(slot["state"]) == COUNTED
+            and cures(row, slot, event, config)
+        ):
             slot["state"] = SETTLED
             slot["settled_by"] = int(event["id"])
             left += 1
@@ -246,7 +256,9 @@ def describe(evidence: Any, sign: Any, clock: int, config: Any) -> None:
 
 @compiled
 def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
-    """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this detector."""
+    """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this
+    detector.
+    """
     topic, clock = int(event["topic"]), int(event["clock"])
     if topic != BOUNCE and int(evidence["bounces_used"]) == 0 and float(evidence["rest"]) <= 0.0:
         return NOTHING

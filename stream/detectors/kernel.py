@@ -1,6 +1,7 @@
 """The one pass over events: each runs through every detector, in order, and what they find is copied out.
 
-A detector is one file with a `step` (see `bounce_pressure`), its settings in `settings`, and its line in `run`.
+A detector is one file with a `step` (see `bounce_pressure`), its settings in `settings`, and its line in
+`run`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ FINDING = np.dtype(
 )
 """What a detector said of an account, copied at that moment."""
 
+
 class Finding(NamedTuple):
     """A row of `FINDING` as Python numbers."""
 
@@ -80,7 +82,9 @@ MISSED_BILLS: Final = missed_bills.DETECTOR
 
 @compiled
 def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any, i: int, event: Any) -> int:
-    """Copies what `sign` says into the next finding, unless it says nothing. Returns the number of findings."""
+    """Copies what `sign` says into the next finding, unless it says nothing. Returns the number of
+    findings.
+    """
     if code == NOTHING:
         return n
     finding = findings[n]
@@ -164,13 +168,22 @@ def may_count(event: Any) -> bool:
 
 @compiled
 def process(
-    accounts: Any, evidence: Any, free: Any, tally: Any, events: Any, config: Any, findings: Any, dirty: Any,
-    passing: Any, dues: Any
+    accounts: Any,
+    evidence: Any,
+    free: Any,
+    tally: Any,
+    events: Any,
+    config: Any,
+    findings: Any,
+    dirty: Any,
+    passing: Any,
+    dues: Any,
 ) -> int:
     """Applies `events` in order to `accounts` and `evidence`, in place. Returns the number of `findings`.
 
-    `free` is the stack of free evidence rows, at least one for each event that may need one; `dirty` gets the numbers of changed
-    rows; `dues` has a row beside each row of evidence (see `note_dues`); `passing` is one event of scratch. Evidence row 0 belongs to nobody and stays zero.
+    `free` is the stack of free evidence rows, at least one for each event that may need one; `dirty` gets the
+    numbers of changed rows; `dues` has a row beside each row of evidence (see `note_dues`); `passing` is one
+    event of scratch. Evidence row 0 belongs to nobody and stays zero.
     """
     settings = config[0]
     time = passing[0]

@@ -28,7 +28,9 @@ DAY: Final = 86400000
 
 @compiled
 def level_of(before: int, score: float, thresholds: Any, release: float) -> int:
-    """The severity (0-3) of `score`: a threshold reached lifts it, and it falls only below `release` times the threshold held."""
+    """The severity (0-3) of `score`: a threshold reached lifts it, and it falls only below `release` times
+    the threshold held.
+    """
     reached = 0
     for k in range(3):
         if score >= float(thresholds[k]):
@@ -45,8 +47,9 @@ def level_of(before: int, score: float, thresholds: Any, release: float) -> int:
 def conclude(row: Any, sign: Any, detector: int, level: int, score: float, at: int, lost: int) -> int:
     """Moves `sign` to `level` and says what that is: RAISED, CHANGED, WITHDRAWN or NOTHING.
 
-    An open sign that keeps its severity is CHANGED when `lost` > 0 events behind it went away: what was said of it is no longer
-    so. Of one account and detector each episode starts later than the one before, whatever order its events came in.
+    An open sign that keeps its severity is CHANGED when `lost` > 0 events behind it went away: what was said
+    of it is no longer so. Of one account and detector each episode starts later than the one before, whatever
+    order its events came in.
     """
     before = int(sign["severity"])
     sign["score"] = score

@@ -1,25 +1,28 @@
 """Bills of several billers left unpaid within a window: the money goes to some and no longer to all.
 
 Sees
-    Missed and part-paid bills of an account, small ones like large ones: a missed telephone bill is an earlier sign than a missed
-    loan instalment. A bill counts while something of it is open; for a bill with a minimum, while the minimum is.
+    Missed and part-paid bills of an account, small ones like large ones: a missed telephone bill is an
+    earlier sign than a missed loan instalment. A bill counts while something of it is open; for a bill with a
+    minimum, while the minimum is.
 
 Maths
-    weight(t) = sum over distinct billers with an open bill due within (t - window, ...] of the highest category weight among them
+    weight(t) = sum over distinct billers of the highest category weight among their open bills
+                due after t - window
 
-    Severity is the highest threshold reached. Of several events about one bill the latest by its own time holds, so that the
-    order of arrival does not matter. A bill leaves when it is paid late, waived, reversed or replaced; when a payment names it, or
-    goes to the same counterparty, after the due date, with at least what is open; and when its due date leaves the window.
-    If that payment, or the news of it, is reversed, the bill is back.
+    Severity is the highest threshold reached. Of several events about one bill the latest by its own time
+    holds, so that the order of arrival does not matter. A bill leaves when it is paid late, waived, reversed
+    or replaced; when a payment names it, or goes to the same counterparty, after the due date, with at least
+    what is open; and when its due date leaves the window. If that payment, or the news of it, is reversed,
+    the bill is back.
 
 Cries wolf
-    One missed bill is most often a slip (a card that expired, a lost letter): it is low and only watches. Two billers are seldom
-    a slip in the same two months; three seldom anything but a lack of money. A bill in dispute or a change of supplier
-    looks the same as a missed one until the biller says so.
+    One missed bill is most often a slip (a card that expired, a lost letter): it is low and only watches. Two
+    billers are seldom a slip in the same two months; three seldom anything but a lack of money. A bill in
+    dispute or a change of supplier looks the same as a missed one until the biller says so.
 
 Sources
-    FCA CONC 1.3.1G: non-payment of essential bills such as utility bills, consecutive missed minimum payments. Priority of debts (home,
-    council tax, energy before the rest): the practice of UK debt advice.
+    FCA CONC 1.3.1G: non-payment of essential bills such as utility bills, consecutive missed minimum
+    payments. Priority of debts (home, council tax, energy before the rest): the practice of UK debt advice.
 """
 
 from __future__ import annotations
@@ -59,7 +62,11 @@ def is_open(evidence: Any, k: int, clock: int, config: Any) -> bool:
         return False
     for j in range(SLOTS):
         other = evidence["bills"][j]
-        if j != k and (int(other["state"]) == COUNTED or int(other["state"]) == SETTLED) and same_bill(slot, other):
+        if (
+            j != k
+            and (int(other["state"]) == COUNTED or int(other["state"]) == SETTLED)
+            and same_bill(slot, other)
+        ):
             later = int(other["at"]) - int(slot["at"])
             if later > 0 or (later == 0 and int(other["event"]) > int(slot["event"])):
                 return False
@@ -77,7 +84,11 @@ def score(evidence: Any, clock: int, config: Any) -> float:
             heaviest = True
             for j in range(SLOTS):
                 other = evidence["bills"][j]
-                if j != k and int(other["payee"]) == int(slot["payee"]) and is_open(evidence, j, clock, config):
+                if (
+                    j != k
+                    and int(other["payee"]) == int(slot["payee"])
+                    and is_open(evidence, j, clock, config)
+                ):
                     theirs = float(config["bills_category_weight"][int(other["category"])])
                     if theirs > mine or (theirs == mine and j < k):
                         heaviest = False
@@ -99,7 +110,9 @@ def forget(evidence: Any, clock: int, config: Any) -> None:
 
 @compiled
 def place(evidence: Any, due: int, clock: int, config: Any) -> int:
-    """The slot for a bill due at `due`: a free one, else one that holds no open bill, else that of the bill due first; or -1."""
+    """The slot for a bill due at `due`: a free one, else one that holds no open bill, else that of the bill
+    due first; or -1.
+    """
     best, best_rank, best_due = -1, 3, 0
     for k in range(SLOTS):
         slot = evidence["bills"][k]
@@ -119,7 +132,11 @@ def speaks_of_known(evidence: Any, event: Any) -> bool:
     """Whether a slot holds the bill of `event`."""
     for k in range(SLOTS):
         slot = evidence["bills"][k]
-        if int(slot["state"]) != EMPTY and int(slot["bill"]) == int(event["bill"]) and int(slot["payee"]) == int(event["payee"]):
+        if (
+            int(slot["state"]) != EMPTY
+            and int(slot["bill"]) == int(event["bill"])
+            and int(slot["payee"]) == int(event["payee"])
+        ):
             return True
     return False
 
@@ -134,7 +151,9 @@ def take(evidence: Any, event: Any, config: Any) -> int:
     if int(event["kind"]) > OPEN_OUTCOME and not speaks_of_known(evidence, event):
         return 0
     for k in range(SLOTS):
-        if int(evidence["bills"][k]["state"]) != EMPTY and int(evidence["bills"][k]["event"]) == int(event["id"]):
+        if int(evidence["bills"][k]["state"]) != EMPTY and int(evidence["bills"][k]["event"]) == int(
+            event["id"]
+        ):
             return 0
     k = place(evidence, due, clock, config)
     if k < 0:
@@ -204,13 +223,17 @@ def settle(row: Any, evidence: Any, event: Any) -> int:
 
 @compiled
 def describe(evidence: Any, sign: Any, clock: int, config: Any) -> int:
-    """Writes into `sign` which bills are behind it and when time alone will change it. Returns how many it named and lost."""
+    """Writes into `sign` which bills are behind it and when time alone will change it. Returns how many it
+    named and lost.
+    """
     window = int(config["bills_window"])
     lost = 0
     for j in range(int(sign["count"])):
         still = False
         for k in range(SLOTS):
-            if int(evidence["bills"][k]["event"]) == int(sign["events"][j]) and is_open(evidence, k, clock, config):
+            if int(evidence["bills"][k]["event"]) == int(sign["events"][j]) and is_open(
+                evidence, k, clock, config
+            ):
                 still = True
         if not still:
             lost += 1
@@ -234,7 +257,9 @@ def describe(evidence: Any, sign: Any, clock: int, config: Any) -> int:
 
 @compiled
 def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
-    """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this detector."""
+    """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this
+    detector.
+    """
     topic, clock = int(event["topic"]), int(event["clock"])
     if topic != MISSED_BILL and int(evidence["bills_used"]) == 0:
         return NOTHING

@@ -1,4 +1,6 @@
-"""The detectors' settings: a TOML file with a table for each, checked, with units and bounds; and their form as arrays."""
+"""The detectors' settings: a TOML file with a table for each, checked, with units and bounds; and their
+form as arrays.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,13 @@ class BouncePressureSettings(_Levels):
         ge=90, le=400, description="Days after which a bounce is forgotten; later news of it changes nothing."
     )
     cure_days: int = Field(
-        ge=1, le=180, description="Days within which a payment to the same counterparty, of at least its amount, cures."
+        ge=1,
+        le=180,
+        description="Days within which a payment to the same counterparty, of at least its amount, cures.",
     )
-    release: float = Field(gt=0.0, le=1.0, description="Share of a severity's threshold below which it is given up.")
+    release: float = Field(
+        gt=0.0, le=1.0, description="Share of a severity's threshold below which it is given up."
+    )
     class_scales: Mapping[Class, Weight] = Field(
         description="What the return-code table's weights are multiplied by, by class, 0-10; 1 for those not named."
     )
@@ -63,7 +69,9 @@ class BouncePressureSettings(_Levels):
 class MissedBillsSettings(_Levels):
     """Settings of `missed_bills`."""
 
-    window_days: int = Field(ge=7, le=365, description="Days after its due date for which an unpaid bill counts.")
+    window_days: int = Field(
+        ge=7, le=365, description="Days after its due date for which an unpaid bill counts."
+    )
 
 
 class DetectorSettings(_Settings):
@@ -115,7 +123,8 @@ def defaults() -> str:
 
 
 def load(text: str = "") -> DetectorSettings:
-    """Settings from TOML; what it leaves out is as in `defaults.toml`. ConfigurationError names the key and the way out.
+    """Settings from TOML; what it leaves out is as in `defaults.toml`. ConfigurationError names the key and
+    the way out.
 
     Tables of weights are merged key by key.
     """

@@ -1,7 +1,8 @@
-"""The record of an account: `ACCOUNT`, its hot row, and `EVIDENCE`, which stands beside it while something is remembered.
+"""The record of an account: `ACCOUNT`, its hot row, and `EVIDENCE`, which stands beside it while something is
+remembered.
 
-The bytes of a row, with a schema version in front, are its changelog value. A reader of a newer version takes an older
-row field by field by name; a version nobody knows is refused. All fields are signed (see `event`).
+The bytes of a row, with a schema version in front, are its changelog value. A reader of a newer version takes
+an older row field by field by name; a version nobody knows is refused. All fields are signed (see `event`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ ACCOUNT = np.dtype(
     [
         ("last_at", "i8"),  # latest event time seen, ms
         ("ring", "i8", (RING,)),
-        ("episodes", "i8", (DETECTORS,)),  # start of each detector's latest episode, ms: the next begins later
+        (
+            "episodes",
+            "i8",
+            (DETECTORS,),
+        ),  # start of each detector's latest episode, ms: the next begins later
         ("payments", "i4"),
         ("bounces", "i4"),
         ("missed_bills", "i4"),
@@ -147,8 +152,8 @@ def pack(rows: npt.NDArray[Any], versions: Mapping[int, np.dtype[Any]]) -> list[
 def unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.NDArray[Any]:
     """The rows behind changelog values, in the newest version.
 
-    Fields are taken by name: one that is new is zero, one that is gone is dropped, and of a sub-array the part that both
-    have is kept. StateError for an unknown version or a value of the wrong length.
+    Fields are taken by name: one that is new is zero, one that is gone is dropped, and of a sub-array the
+    part that both have is kept. StateError for an unknown version or a value of the wrong length.
     """
     newest = versions[max(versions)]
     layout = stored(newest)

@@ -19,7 +19,9 @@ from stream.tables.rows import Rows
 EVIDENCE_KEY: Final = b"\x01"
 PROFILE_KEY: Final = b"\x02"
 PARTITION_KEY: Final = b"\x00partition"
-"""Changelog keys: the account id for a row, these in front of it for the rest. No id begins with such a byte."""
+"""Changelog keys: the account id for a row, these in front of it for the rest. No id begins with such a
+byte.
+"""
 
 _SHARDS: Final = 64
 """Dictionaries the index is spread over: one alone would stop the worker whenever it doubles."""
@@ -41,8 +43,14 @@ class PartitionRow(msgspec.Struct, array_like=True):
     counters: dict[str, int] = {}
 
 
+# Sorted, so that the order in which counters first appeared does not show.
+_pack_partition = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
 class AccountTable:
-    """The state of one partition. Row numbers and evidence indexes are of this object alone and never leave it."""
+    """The state of one partition. Row numbers and evidence indexes are of this object alone and never leave
+    it.
+    """
 
     def __init__(self, capacity: int = 4096) -> None:
         self._index: list[dict[bytes, int]] = [{} for _ in range(_SHARDS)]
@@ -68,7 +76,7 @@ class AccountTable:
         self._partition_written: bytes = b""
         self._free_from(1)
 
-    # --- finding ---------------------------------------------------------------------------------------------------
+    # --- finding --------------------------------------------------------------------------------------------
 
     @property
     def rows(self) -> npt.NDArray[Any]:
@@ -121,7 +129,7 @@ class AccountTable:
         assert key is not None
         return key
 
-    # --- room ------------------------------------------------------------------------------------------------------
+    # --- room -----------------------------------------------------------------------------------------------
 
     def reserve(self, events: int, evidence: int) -> None:
         """Room for so many more changed rows and accounts with evidence."""
@@ -149,7 +157,7 @@ class AccountTable:
         dues[: len(self.dues)] = self.dues
         self.dues = dues
 
-    # --- changing --------------------------------------------------------------------------------------------------
+    # --- changing -------------------------------------------------------------------------------------------
 
     def touch(self, number: int, what: int = ROW_DIRTY) -> None:
         """Notes that a row (or its evidence) must be written."""
@@ -181,7 +189,9 @@ class AccountTable:
         return found
 
     def erase(self, number: int) -> None:
-        """Forgets an account: row, evidence, profile and notes are zeroed, and their changelog keys get tombstones."""
+        """Forgets an account: row, evidence, profile and notes are zeroed, and their changelog keys get
+        tombstones.
+        """
         key = self._clear(number)
         # Its number may still be among the changed ones, so it is given out again only after they are written.
         self._released.append(number)
@@ -207,10 +217,12 @@ class AccountTable:
             self.rows["evidence"][number] = 0
         self.notes.pop(number, None)
 
-    # --- changelog -------------------------------------------------------------------------------------------------
+    # --- changelog ------------------------------------------------------------------------------------------
 
     def drain(self) -> list[tuple[bytes, bytes | None]]:
-        """The changelog rows of all that changed since the last call: tombstones first, and the partition's own last."""
+        """The changelog rows of all that changed since the last call: tombstones first, and the partition's
+        own last.
+        """
         out: list[tuple[bytes, bytes | None]] = [(key, None) for key in self._tombstones]
         changed = self.dirty[: self.tally[DIRTY]]
         rows, keys = self.rows, self.keys
@@ -228,7 +240,7 @@ class AccountTable:
             out += self._drain_evidence(changed[with_evidence], held[with_evidence])
         for number in self._profiles_changed:
             out.append((PROFILE_KEY + self.key_of(number), self._profiles[number]))
-        packed = profile.VERSION + msgspec.msgpack.encode(self.partition)
+        packed = profile.VERSION + _pack_partition(self.partition)
         if packed != self._partition_written:
             self._partition_written = packed
             out.append((PARTITION_KEY, packed))

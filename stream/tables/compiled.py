@@ -1,8 +1,8 @@
 """`compiled`: Numba's `njit` with a file cache that notices every change of the sources.
 
-Numba's own cache looks at the file of the function alone, so that a change in a callee of another file would go
-unnoticed. The cache folder is therefore named by a hash over all sources that hold compiled functions. Under
-`NUMBA_DISABLE_JIT=1` the functions stay plain Python and give the same bytes.
+Numba's own cache looks at the file of the function alone, so that a change in a callee of another file would
+go unnoticed. The cache folder is therefore named by a hash over all sources that hold compiled functions.
+Under `NUMBA_DISABLE_JIT=1` the functions stay plain Python and give the same bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _PACKAGES = ("tables", "detectors", "agents")
 
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
-    """A hash of everything a compiled function depends on: sources, and the versions of Numba, NumPy and Python."""
+    """A hash of everything a compiled function depends on: sources, and the versions of Numba, NumPy and
+    Python.
+    """
     digest = hashlib.blake2b(digest_size=10)
     digest.update(f"{numba.__version__} {np.__version__} {sys.version}".encode())
     root = Path(__file__).resolve().parent.parent
@@ -42,7 +44,9 @@ def fingerprint() -> str:
 
 @lru_cache(maxsize=1)
 def cache_folder() -> Path | None:
-    """Where compiled code is kept, or None where no folder can be written: then each process compiles for itself."""
+    """Where compiled code is kept, or None where no folder can be written: then each process compiles for
+    itself.
+    """
     chosen = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     folder = Path(chosen).expanduser() / "early-warning-stream" / fingerprint()
     try:

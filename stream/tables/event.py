@@ -1,8 +1,8 @@
 """`EVENT`: one input event as a row of numbers, and the codes in it.
 
-Every field is signed, so that compiled and plain Python agree on each sum. Words are stored as their index in the tuples
-of `contracts.vocabulary`; ids as `hashing` hashes (0: absent); amounts as minor units (-1: absent); instants in
-milliseconds since 1970-01-01 UTC.
+Every field is signed, so that compiled and plain Python agree on each sum. Words are stored as their index in
+the tuples of `contracts.vocabulary`; ids as `hashing` hashes (0: absent); amounts as minor units (-1:
+absent); instants in milliseconds since 1970-01-01 UTC.
 """
 
 from __future__ import annotations

@@ -47,7 +47,9 @@ def _hash_lines(blob: Any, hashes: Any) -> int:
 
 @compiled
 def _parse_amounts(blob: Any, exponents: Any, signed: bool, out: Any) -> int:
-    """Minor units of each line, ABSENT for an empty one, NO_AMOUNT for what is none. Returns the number of lines."""
+    """Minor units of each line, ABSENT for an empty one, NO_AMOUNT for what is none. Returns the number of
+    lines.
+    """
     limit = 1000000000000000000
     count, digits, decimals, point, bad, negative, value = 0, 0, 0, False, False, False, 0
     for k in range(len(blob) + 1):
@@ -121,10 +123,11 @@ def hash_text(text: str) -> int:
 
 
 def parse_amounts(lines: Sequence[str], exponents: npt.NDArray[np.int8], *, signed: bool = False) -> Ints:
-    """Minor units of decimal strings with at most `exponents` decimals; ABSENT for an empty text, NO_AMOUNT for any other.
+    """Minor units of decimal strings with at most `exponents` decimals; ABSENT for an empty text, NO_AMOUNT
+    for any other.
 
-    Accepts exactly what `contracts.money.minor_units` (or `signed_minor_units`) accepts. No text may hold a line feed: then
-    all are NO_AMOUNT.
+    Accepts exactly what `contracts.money.minor_units` (or `signed_minor_units`) accepts. No text may hold a
+    line feed: then all are NO_AMOUNT.
     """
     out = np.zeros(len(lines), np.int64)
     if lines and _parse_amounts(_blob(lines), exponents, signed, out) != len(lines):

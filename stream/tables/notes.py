@@ -1,4 +1,6 @@
-"""The words beside an account's evidence: what its counted events were, and what was said of it and to whom."""
+"""The words beside an account's evidence: what its counted events were, and what was said of it and to
+whom.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ VERSION: Final = b"\x00\x01"
 
 
 class EventNote(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What a reason needs to know of one counted event. Times in ms, the amount in minor units (-1: not told)."""
+    """What a reason needs to know of one counted event. Times in ms, the amount in minor units (-1: not
+    told).
+    """
 
     event_id: str
     at: int

@@ -1,4 +1,6 @@
-"""What the records about an account say, packed: holders, product, obligations, pauses, promises that are watched."""
+"""What the records about an account say, packed: holders, product, obligations, pauses, promises that are
+watched.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class Watch(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Profile(msgspec.Struct, array_like=True, frozen=True):
-    """All that is known of an account from records about it. Without `holders` only orders have come so far."""
+    """All that is known of an account from records about it. Without `holders` only orders have come so
+    far.
+    """
 
     updated_at: int = 0
     product: str = ""

@@ -16,9 +16,9 @@ _STEP: Final = 1 << 26
 class Rows:
     """Zeroed rows of one dtype in anonymous private memory, which the kernel moves by remapping pages.
 
-    `array` is a view that `reserve` replaces: read it anew after each call and keep no row, slice or field of it, for as
-    long as somebody holds one the memory cannot move. Where it cannot (that, or a platform without mremap), the rows are
-    copied: right, and slower.
+    `array` is a view that `reserve` replaces: read it anew after each call and keep no row, slice or field of
+    it, for as long as somebody holds one the memory cannot move. Where it cannot (that, or a platform without
+    mremap), the rows are copied: right, and slower.
     """
 
     def __init__(self, dtype: np.dtype[Any], capacity: int = 1024) -> None:

@@ -45,7 +45,9 @@ def record(topic: str, day: float, fields: dict[str, Any], **more: Any) -> tuple
     return topic, Rec(0, ms(day), fields["account_id"].encode(), value)._replace(**more)
 
 
-def account(name: str = "A", day: float = 0, holders: Sequence[str] = ("C1",), **more: Any) -> tuple[str, Rec]:
+def account(
+    name: str = "A", day: float = 0, holders: Sequence[str] = ("C1",), **more: Any
+) -> tuple[str, Rec]:
     people = [{"customer_id": one, "role": "joint" if n else "primary"} for n, one in enumerate(holders)]
     fields = {
         "account_id": name, "updated_at": iso(day), "holders": people, "product": "current_account",
@@ -92,7 +94,10 @@ def tick(day: float, stage: str = "accounts", partition: int = 0) -> tuple[str, 
     return "ticks", Rec(0, ms(day), None, value)
 
 
-def new(placement: Placement = Placement(0, 1, "murmur2")) -> AccountsStep:
+WHOLE = Placement(0, 1, "murmur2")
+
+
+def new(placement: Placement = WHOLE) -> AccountsStep:
     return AccountsStep(placement, SETTINGS)
 
 
@@ -111,7 +116,7 @@ def said(outputs: Iterable[Output]) -> list[tuple[str, str, str]]:
     return [(one["status"], one["customer_id"], one["detector"]) for one in values(outputs)]
 
 
-# --- signals ---------------------------------------------------------------------------------------------------------
+# --- signals ------------------------------------------------------------------------------------------------
 
 
 def test_a_signal_explains_itself_and_says_what_would_clear_it() -> None:
@@ -119,10 +124,14 @@ def test_a_signal_explains_itself_and_says_what_would_clear_it() -> None:
     (signal,) = values(run(step, [account(), bounce("b1", 1)]))
     assert (signal["status"], signal["severity"], signal["account_id"]) == ("raised", "low", "A")
     assert signal["score"] == 1.2
-    assert signal["reasons"][0]["text"] == "1 payment came back unpaid: energy bill (GBP 38.20, 2 March 2026)."
+    assert (
+        signal["reasons"][0]["text"] == "1 payment came back unpaid: energy bill (GBP 38.20, 2 March 2026)."
+    )
     assert signal["reasons"][0]["event_ids"] == ["b1"]
     assert signal["reasons"][1]["threshold"] == 1.0
-    assert signal["would_clear"].startswith("Clears when GBP 38.20 for the energy bill is paid, or by itself on ")
+    assert signal["would_clear"].startswith(
+        "Clears when GBP 38.20 for the energy bill is paid, or by itself on "
+    )
     assert signal["occurred_at"] == "2026-03-02T12:00:00Z"
 
 
@@ -208,7 +217,7 @@ def test_an_unknown_code_is_counted_and_weighs_nothing() -> None:
     assert step.counters()["bounces.unknown_code"] == 1
 
 
-# --- time ------------------------------------------------------------------------------------------------------------
+# --- time ---------------------------------------------------------------------------------------------------
 
 
 def test_a_tick_withdraws_what_time_has_worn_away_and_next_due_tells_when() -> None:
@@ -239,11 +248,17 @@ def test_the_clock_is_the_latest_of_the_earlier_of_event_time_and_timestamp() ->
     assert step.clock == ms(2.5)
 
 
-# --- facts and orders --------------------------------------------------------------------------------------------------
+# --- facts and orders ---------------------------------------------------------------------------------------
 
 
 def test_the_profile_is_told_to_every_holder_with_the_next_due_dates() -> None:
-    owed = {"obligation_id": "O1", "category": "rent", "counterparty_id": "L", "amount_due": "900", "currency": "GBP"}
+    owed = {
+        "obligation_id": "O1",
+        "category": "rent",
+        "counterparty_id": "L",
+        "amount_due": "900",
+        "currency": "GBP",
+    }
     outputs = run(new(), [account(holders=("C1", "C2"), obligations=[owed | {"due_day": 31}])])
     told = values(outputs, "account-facts")
     assert [one["customer_id"] for one in told] == ["C1", "C2"]
@@ -291,7 +306,8 @@ def test_orders_before_the_record_are_kept_for_it() -> None:
 def test_erasure_withdraws_tells_the_holders_and_leaves_tombstones_alone() -> None:
     step = new()
     run(step, [account(), bounce("b1", 1)])
-    assert step.apply(*[(t, [r]) for t, r in [erased(day=2)]][0]) == []
+    topic, tombstone = erased(day=2)
+    assert step.apply(topic, [tombstone]) == []
     drained = step.drain()
     assert dict(drained.rows) | {b"A": None, b"\x01A": None, b"\x02A": None} == dict(drained.rows)
     assert {key for key, value in drained.rows if value is not None} == {b"\x00partition"}
@@ -301,10 +317,12 @@ def test_erasure_withdraws_tells_the_holders_and_leaves_tombstones_alone() -> No
     assert (told["change"], told["removed"]) == ("erased", True)
     assert list(step.features()) == []
     assert step.next_due() is None
-    assert values(run(step, [bounce("b1", 3), account(day=4)])) != [], "a new account of that name starts afresh"
+    assert values(run(step, [bounce("b1", 3), account(day=4)])) != [], (
+        "a new account of that name starts afresh"
+    )
 
 
-# --- refusals ------------------------------------------------------------------------------------------------------------
+# --- refusals -----------------------------------------------------------------------------------------------
 
 
 def test_a_record_in_the_wrong_partition_is_refused_and_leaves_no_row() -> None:
@@ -312,7 +330,9 @@ def test_a_record_in_the_wrong_partition_is_refused_and_leaves_no_row() -> None:
     names = [f"A-{n}" for n in range(40)]
     for topic in ("payments", "accounts"):
         make = payment if topic == "payments" else account
-        records = [make(f"p{n}", 1, at=name)[1] if make is payment else make(name)[1] for n, name in enumerate(names)]
+        records = [
+            make(f"p{n}", 1, at=name)[1] if make is payment else make(name)[1] for n, name in enumerate(names)
+        ]
         refused = step.apply(topic, records)
         assert {one.reason for one in refused} == {Reason.MISPARTITIONED}
         assert [one.index for one in refused] == [
@@ -354,7 +374,7 @@ def test_garbage_never_raises(topic: str) -> None:
     assert [one.index for one in refused] == list(range(len(garbage)))
 
 
-# --- laws ----------------------------------------------------------------------------------------------------------------
+# --- laws ---------------------------------------------------------------------------------------------------
 
 
 def life(seed: int, events: int = 400) -> Log:
@@ -430,7 +450,9 @@ def test_chunks_and_drains_do_not_matter(seed: int) -> None:
                 rows |= dict(drained.rows)
         drained = step.drain()
         rows |= dict(drained.rows)
-        results.append((outputs + drained.outputs, state_of(step, rows), step.next_due(), list(step.features())))
+        results.append(
+            (outputs + drained.outputs, state_of(step, rows), step.next_due(), list(step.features()))
+        )
     assert len(values(results[0][0])) > 30
     assert results[0] == results[1] == results[2]
 

@@ -1,4 +1,6 @@
-"""Each detector's positive and negative cases, which stand as data beside this file; and laws over made-up streams."""
+"""Each detector's positive and negative cases, which stand as data beside this file; and laws over made-up
+streams.
+"""
 
 from __future__ import annotations
 
@@ -48,14 +50,25 @@ class Bank:
         findings, passing = kernel.scratch(len(events))
         dirty = np.zeros(len(events) + len(self.accounts), np.int32)
         count = kernel.process(
-            self.accounts, self.evidence, self.free, self.tally, events, CONFIG, findings, dirty, passing, self.dues
+            self.accounts,
+            self.evidence,
+            self.free,
+            self.tally,
+            events,
+            CONFIG,
+            findings,
+            dirty,
+            passing,
+            self.dues,
         )
         self.accounts["dirty"] = 0
         self.tally[DIRTY] = 0
         return kernel.findings_of(findings[:count])
 
     def digest(self) -> str:
-        return hashlib.sha256(self.accounts.tobytes() + self.evidence.tobytes() + self.dues.tobytes()).hexdigest()
+        return hashlib.sha256(
+            self.accounts.tobytes() + self.evidence.tobytes() + self.dues.tobytes()
+        ).hexdigest()
 
 
 def event_of(case: dict[str, Any], clock: int) -> np.ndarray[Any, Any]:
@@ -122,7 +135,14 @@ def test_case(detector: int, case: dict[str, Any]) -> None:
 
 
 def bounce(number: int, day: float, **more: Any) -> dict[str, Any]:
-    case = {"topic": "bounce", "id": f"b{number}", "day": day, "scheme": "sepa_sdd", "code": "AM04", "payee": f"P{number}"}
+    case = {
+        "topic": "bounce",
+        "id": f"b{number}",
+        "day": day,
+        "scheme": "sepa_sdd",
+        "code": "AM04",
+        "payee": f"P{number}",
+    }
     return case | more
 
 
@@ -144,7 +164,9 @@ def test_bounces_beyond_the_slots_still_weigh() -> None:
     bank.run(stream_of([bounce(n, n) for n in range(many)]))
     evidence = bank.evidence[int(bank.accounts[0]["evidence"])]
     expected = 1.2 * sum(2 ** (-(many - 1 - n) / 30) for n in range(many))
-    assert bounce_pressure.score(evidence, START + (many - 1) * DAY, CONFIG[0]) == pytest.approx(expected, abs=1e-8)
+    assert bounce_pressure.score(evidence, START + (many - 1) * DAY, CONFIG[0]) == pytest.approx(
+        expected, abs=1e-8
+    )
 
 
 def test_an_undone_bounce_leaves_no_trace_in_the_score() -> None:
@@ -181,7 +203,13 @@ def test_evidence_is_given_back_when_all_is_forgotten() -> None:
 
 def test_episodes_of_an_account_start_at_different_times_even_when_their_events_do_not() -> None:
     bank = Bank()
-    events = [bounce(1, 5), bounce(1, 5, status="reversed"), bounce(2, 5), bounce(2, 5, status="reversed"), bounce(3, 4)]
+    events = [
+        bounce(1, 5),
+        bounce(1, 5, status="reversed"),
+        bounce(2, 5),
+        bounce(2, 5, status="reversed"),
+        bounce(3, 4),
+    ]
     starts = [one.start for one in bank.run(stream_of(events)) if one.action == 1]
     assert len(starts) == 3
     assert starts == sorted(set(starts))
