@@ -45,7 +45,7 @@ from stream.treatment.evaluate import (
     promise_deadline,
     watch,
 )
-from stream.treatment.local_time import DAY, from_ms, to_ms
+from stream.treatment.local_time import DAY, LATEST, from_ms, to_ms
 from stream.treatment.permission import Operator
 from stream.treatment.policy import Policy, minutes
 
@@ -60,6 +60,8 @@ TRIGGERS: Final = {
     "signals": "signal",
     "account-facts": "facts",
 }
+LAST_CLOCK: Final = LATEST - 400 * DAY
+"""The calendar's end is near: no clock goes beyond, so that every rule can still look a year ahead."""
 REACHED: Final = frozenset({"delivered", "opened", "clicked", "conversation", "promise"})
 """Outcomes that show a nudge arrived, so that it counts even if it was taken back."""
 ANSWERS: Final = frozenset(
@@ -229,6 +231,7 @@ class CustomersStep:
         """Moves the clock and decides whatever has fallen due, but for the customer whose record is
         about to be applied.
         """
+        clock = min(clock, LAST_CLOCK)
         if clock <= self._partition.clock:
             return
         self._partition.clock = clock

@@ -92,6 +92,13 @@ _reasons_decoder = msgspec.json.Decoder(tuple[ReasonRecord, ...])
 _nudge_decoder = msgspec.json.Decoder(NudgeRecord)
 _escalation_decoder = msgspec.json.Decoder(EscalationRecord)
 
+IMPROVED: Final = ReasonRecord(
+    code="signals_cleared",
+    text="All signs of stress that were seen have cleared.",
+    value=0,
+    unit="signals",
+    event_ids=(),
+)
 MAX_REASONS: Final = 8
 MAX_REASON_EVENTS: Final = 16
 
@@ -573,7 +580,7 @@ class _Turn:
             params=self._params(treatment, account_ids),
             language=customer.profile.language,
             tone=treatment.tone,
-            reasons=_reasons(signals),
+            reasons=_reasons(signals) or (IMPROVED,),
             not_before=from_ms(verdict.not_before),
             not_after=from_ms(verdict.not_after),
             decided_at=from_ms(self.clock),
@@ -702,7 +709,7 @@ class _Turn:
             over = hold.lifted or (hold.until is not None and hold.until <= self.clock)
             if queue is None or (over and (hold.lifted or cause not in customer.escalations)):
                 continue
-            if old is not None and hold.placed_at < old:
+            if old is not None and hold.occurred_at < old:
                 continue
             accounts = (hold.account_id,) if hold.account_id else ()
             causes[cause] = _Request(queue, accounts, (), hold.placed_at, (_hold_reason(hold),), b"")

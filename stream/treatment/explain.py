@@ -196,8 +196,7 @@ def _why(record: Record) -> list[str]:
 def _figure(reason: Record) -> str:
     if reason.get("value") is None or reason.get("threshold") is None:
         return ""
-    unit = f" {reason['unit']}" if reason.get("unit") else ""
-    return f" ({reason['value']}{unit}, where {reason['threshold']}{unit} counts)"
+    return f" ({reason['value']}, where {reason['threshold']} is the mark)"
 
 
 def _window(reason: Record) -> str:

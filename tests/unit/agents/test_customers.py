@@ -196,6 +196,7 @@ def test_improvement_after_help_is_recognised_once() -> None:
     nudges = bank.run().nudges()
     assert [each["treatment"] for each in nudges] == ["bounce_explained", "recognition"]
     assert nudges[1]["signal_ids"] == []
+    assert [each["code"] for each in nudges[1]["reasons"]] == ["signals_cleared"]
 
 
 def test_nobody_is_thanked_who_was_not_helped() -> None:
@@ -743,6 +744,38 @@ def test_the_clock_is_the_latest_of_the_lesser_of_event_and_record_time() -> Non
     bank.written[0][1].timestamp = ms(START - hours(1))
     bank.hold(START - days(3))
     assert bank.run().step.clock == ms(START - hours(1))
+
+
+@pytest.mark.parametrize("year", [1900, 1969, 9998])
+def test_times_at_the_ends_of_the_calendar_do_no_harm(year: int) -> None:
+    at = dt.datetime(year, 12, 30, 23, 59, tzinfo=dt.UTC)
+    bank = Bank()
+    bank.customer(
+        at,
+        channels={"sms": {"consent": True, "since": at.isoformat()}},
+        quiet=[{"from": "22:00", "to": "09:00"}],
+    )
+    bank.signal(at, severity="high", expires_at=at.isoformat())
+    bank.signal(at, "S2", severity="high", proposes_hold="fraud")
+    bank.signal(at, "S3", severity="high", customer="C2")
+    bank.hold(at, "mental_health_crisis", ends=at, treatment_ended_at=at.isoformat(), account_id="A-0001")
+    bank.facts(at)
+    terms = {
+        "promise_id": "P1",
+        "amount": "10.00",
+        "currency": "GBP",
+        "due_date": f"{year}-12-31",
+        "account_id": "A-0001",
+    }
+    bank.outcome(at, "promise", promise=terms)
+    bank.operator(at, "snooze", until=at.isoformat())
+    bank.case(at)
+    bank.tick(at)
+    said = bank.run()
+    assert said.refused == []
+    again = new_step()
+    again.restore(said.drained.rows)
+    assert again.next_due() == said.step.next_due()
 
 
 def test_every_output_reads_by_its_contract_and_has_an_id_of_its_own() -> None:
