@@ -13,31 +13,38 @@ _BANK = 250
 """Customers simulated; the others are copies of them under other ids."""
 
 
-def realistic(accounts: int, events: int) -> Iterator[tuple[str, bytes, bytes]]:
-    """Topic, key and value: first who holds the accounts, then about `events` events in order of time.
+class Workload:
+    """Topic, key and value of what a bank of `accounts` accounts would send.
 
     A copy's ids end in its number; everything else is as simulated: payments, some bounces, some missed bills.
     """
-    script = [
-        (event.topic, event.key, msgspec.json.encode(event.value))
-        for event in simulate(7, _BANK, date(2026, 1, 1), 3)
-        if event.topic in ("accounts", "customers", "payments", "bounces", "missed-bills")
-    ]
-    reference = {(topic, key): value for topic, key, value in script if topic in ("accounts", "customers")}
-    moving = [item for item in script if item[0] not in ("accounts", "customers")]
-    copies = max(1, accounts // _BANK)
-    for copy in range(copies):
-        for (topic, key), value in reference.items():
-            yield topic, _id(key, copy), _renamed(value, copy)
-    made = 0
-    for start in range(0, len(moving), 50):
-        # Copies take turns by stretches of the script, so that accounts mix as they do at a bank.
-        for copy in range(copies):
-            for topic, key, value in moving[start : start + 50]:
+
+    def __init__(self, accounts: int) -> None:
+        script = [
+            (event.topic, event.key, msgspec.json.encode(event.value))
+            for event in simulate(7, _BANK, date(2026, 1, 1), 3)
+            if event.topic in ("accounts", "customers", "payments", "bounces", "missed-bills")
+        ]
+        self._reference = {(topic, key): value for topic, key, value in script if topic in ("accounts", "customers")}
+        self._moving = [item for item in script if item[0] not in ("accounts", "customers")]
+        self._copies = max(1, accounts // _BANK)
+
+    def reference(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """Who holds the accounts."""
+        for copy in range(self._copies):
+            for (topic, key), value in self._reference.items():
                 yield topic, _id(key, copy), _renamed(value, copy)
-                made += 1
-                if made >= events:
-                    return
+
+    def events(self, count: int) -> Iterator[tuple[str, bytes, bytes]]:
+        """`count` events. Copies take turns by stretches of the script, so that accounts mix as they do at a bank."""
+        made = 0
+        for start in range(0, len(self._moving), 50):
+            for copy in range(self._copies):
+                for topic, key, value in self._moving[start : start + 50]:
+                    yield topic, _id(key, copy), _renamed(value, copy)
+                    made += 1
+                    if made >= count:
+                        return
 
 
 def _id(key: str | bytes, copy: int) -> bytes:

@@ -82,13 +82,13 @@ def stages(config: Configuration) -> tuple[Stage, Stage]:
     )
 
 
-class _NoKafka(BootStrategy):  # type: ignore[misc]
+class _NoKafka(BootStrategy):
     """Faust's own consumer, tables and transactions stay out of the data path; see docs/adr/0001."""
 
     enable_kafka = False
 
 
-class _App(faust.App):  # type: ignore[misc]
+class _App(faust.App):
     BootStrategy = _NoKafka
 
 
@@ -123,7 +123,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     channels = {stage.name: app.channel(maxsize=_CHANNEL_SIZE) for stage in both}
 
     async def deliver(delivery: Delivery) -> None:
-        await channels[delivery.task[0]].put(delivery)
+        await channels[delivery.task[0]].put(delivery)  # type: ignore[arg-type] # a channel takes any value
 
     source: Source | None = None
 
@@ -134,7 +134,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     sentinel = Sentinel(settings, the_source)
 
     def add_agent(name: str) -> None:
-        @app.agent(channels[name], name=name)  # type: ignore[untyped-decorator]
+        @app.agent(channels[name], name=name)
         async def apply(deliveries: AsyncIterable[Delivery]) -> None:
             async def work() -> None:
                 async for delivery in deliveries:
@@ -145,8 +145,8 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     for stage in both:
         add_agent(stage.name)
 
-    @app.service  # type: ignore[untyped-decorator]
-    class Feed(faust.Service):  # type: ignore[misc]
+    @app.service
+    class Feed(faust.Service):
         """Polls Kafka, writes ticks, watches over the topics; stops with a last commit."""
 
         async def on_start(self) -> None:
@@ -163,17 +163,17 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
             app.flow_control.resume()
             log.info("worker up", app=settings.app, config=config.hash, partitions=facts.partitions)
 
-        @faust.Service.task  # type: ignore[untyped-decorator]
+        @faust.Service.task
         async def poll(self) -> None:
             await failstop.guarded("poll", lambda: the_source().poll(self._stopping))
 
-        @faust.Service.task  # type: ignore[untyped-decorator]
+        @faust.Service.task
         async def tick(self) -> None:
             if settings.clock == "ticks":
                 ticker = Ticker(settings, the_source())
                 await failstop.guarded("tick", lambda: ticker.run(self._stopping))
 
-        @faust.Service.task  # type: ignore[untyped-decorator]
+        @faust.Service.task
         async def watch(self) -> None:
             await failstop.guarded("watch", lambda: sentinel.run(self._stopping))
 
@@ -185,7 +185,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         def _stopping(self) -> bool:
             return bool(self.should_stop)
 
-    @app.page("/metrics")  # type: ignore[untyped-decorator]
+    @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
         return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 

@@ -1,4 +1,4 @@
-"""The settings of the process: `EWS_*` variables, each with its default, unit and bounds. Secrets come from files or the environment."""
+"""The settings of the process: `EWS_*` variables, each with default, unit and bounds. Secrets come from files or variables."""
 
 from __future__ import annotations
 

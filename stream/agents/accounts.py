@@ -85,7 +85,7 @@ class AccountsStep:
         refused = self._apply_events(topic, reader, records) if reader else self._handlers[topic](records)
         if refused:
             self._count(topic, "refused", len(refused))
-        return sorted(refused)
+        return sorted(refused, key=lambda bad: bad.index)
 
     def drain(self) -> Drained:
         """What changed and what was said since the last drain."""

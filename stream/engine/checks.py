@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from stream.engine.configs import Configuration
 from stream.errors import ConfigurationError, EngineError, TopicsError
@@ -197,9 +197,9 @@ def problems(settings: Settings, found: dict[str, Found | None]) -> list[str]:
 
 def _config_problems(topic: Wanted, config: dict[str, str]) -> Iterable[str]:
     policy = config.get("cleanup.policy", "")
-    want = topic.config["cleanup.policy"]
-    if sorted(policy.split(",")) != [want]:
-        yield f"cleanup.policy is {policy}, must be {want} alone, or records are lost"
+    policy_wanted = topic.config["cleanup.policy"]
+    if sorted(policy.split(",")) != [policy_wanted]:
+        yield f"cleanup.policy is {policy}, must be {policy_wanted} alone, or records are lost"
     for key, unlimited in (
         ("retention.ms", True),
         ("min.compaction.lag.ms", False),
@@ -210,7 +210,8 @@ def _config_problems(topic: Wanted, config: dict[str, str]) -> Iterable[str]:
             continue
         has = int(config.get(key, "0"))
         if has < int(topic.config[key]) and not (unlimited and has == -1):
-            yield f"{key} is {has}, must be at least {topic.config[key]}: kafka-configs --alter --add-config {key}={topic.config[key]}"
+            want = topic.config[key]
+            yield f"{key} is {has}, must be at least {want}: kafka-configs --alter --add-config {key}={want}"
 
 
 def check(settings: Settings) -> Facts:

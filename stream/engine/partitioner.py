@@ -18,4 +18,4 @@ def partition_of(key: bytes, partitions: int, partitioner: Partitioner = "murmur
     """
     if partitioner == "crc32":
         return zlib.crc32(key) % partitions
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return (int(murmur2(key)) & 0x7FFFFFFF) % partitions

@@ -61,7 +61,7 @@ class _Reader:
         lines: list[Line] = []
         while True:
             while self._held:
-                if to is not None and self._held[-1].offset() >= to:
+                if to is not None and _offset(self._held[-1]) >= to:
                     return lines
                 lines.append(_line(self._held.pop()))
             if self._eof >= (0 if to is None else to):
@@ -78,7 +78,7 @@ class _Reader:
             if error is None:
                 self._held.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._eof = message.offset()
+                self._eof = _offset(message)
             else:
                 raise CheckpointError(
                     f"{self._where}: {error.name()}: the journal names records that are no longer there. Replay reaches back as "
@@ -91,8 +91,14 @@ class _Reader:
 
 
 def _line(message: Message) -> Line:
-    headers = tuple((name, value) for name, value in message.headers() or ())
-    return Line(message.offset(), message.timestamp()[1], message.key(), message.value(), headers)
+    headers: tuple[tuple[str, bytes], ...] = tuple(message.headers() or ())  # type: ignore[arg-type]
+    return Line(_offset(message), message.timestamp()[1], message.key(), message.value(), headers)
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    assert offset is not None  # only a message that was never sent has none
+    return offset
 
 
 def configuration(settings: Settings, config_hash: str) -> Configuration:

@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -27,6 +27,7 @@ from stream.engine.task import Chunk, Context, Task
 from stream.engine.transaction import Writer
 from stream.errors import CheckpointError, EngineError, EwsError, FencedError
 from stream.settings import Settings
+from stream.topics import CATALOGUE
 
 log = structlog.get_logger()
 
@@ -78,10 +79,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self.client_id = f"{settings.app}-{uuid.uuid4().hex[:12]}"
         self.pacer = Pacer(settings.commit_interval_ms / 1000)
         topics = sorted({topic for stage in self.stages.values() for topic in stage.inputs})
-        self._physical = {topic: settings.topic(topic) for topic in topics} | {
-            topic: settings.topic(topic)
-            for topic in ("signals", "nudges", "escalations", "decisions", "dead-letters", "account-facts", "account-orders", "journal")
-        }  # fmt: skip
+        self._physical = {topic.name: settings.topic(topic.name) for topic in CATALOGUE}
         self._logical = {physical: logical for logical, physical in self._physical.items()}
         self._readers = {topic: [s for s in self.stages.values() if topic in s.inputs] for topic in topics}
         self._context = Context(

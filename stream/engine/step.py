@@ -16,11 +16,16 @@ Headers = Sequence[tuple[str, bytes]]
 class Record(Protocol):
     """One Kafka record, as aiokafka's ConsumerRecord has it; `timestamp` in ms."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
 
 
 class Output(NamedTuple):
@@ -32,7 +37,8 @@ class Output(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
 
 
-class Refused(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Refused:
     """One input record that could not be used: `index` within the chunk; `why` carries no data of a customer."""
 
     index: int

@@ -46,5 +46,5 @@ def test_lines_carry_time_key_headers_and_tombstones(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_inputs_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="payments.jsonl"):
+    with pytest.raises(ConfigurationError, match=r"payments\.jsonl"):
         files.find(tmp_path)
