@@ -657,11 +657,13 @@ class _Turn:
         kind = escalation.cause.split(":")[0]
         if kind == "hold":
             self.withdraw_escalation(escalation, "hold_lifted")
+        elif kind == "promise":
+            self.withdraw_escalation(escalation, "promise_kept")
         elif kind == "proposed" or not self.customer.signals:
             self.withdraw_escalation(escalation, "signal_withdrawn")
         elif escalation.status == "issued":
-            because = "customer_reachable" if kind == "unreachable" else "customer_responded"
-            self.withdraw_escalation(escalation, because)
+            reachable = "customer_reachable" if self._reachable() else "signal_withdrawn"
+            self.withdraw_escalation(escalation, reachable if kind == "unreachable" else "customer_responded")
 
     def _reach(self) -> None:
         """Since when no channel is open to the customer at all, holds for other reasons apart."""
@@ -764,17 +766,25 @@ class _Turn:
             grounds[f"silence:{silent.nudge_id}"] = self._request(
                 "arrears_care", self._signals(), silent.not_before, (reason,)
             )
-        standing = {
-            each.cause
-            for each in customer.escalations.values()
-            if each.queue == "arrears_care" and each.status in ("issued", "taken") and each.body
+        # What was asked for stands until its ground is gone, however long ago the offer or the promise was.
+        asked = [each for each in customer.escalations.values() if each.queue == "arrears_care" and each.body]
+        kept = {
+            each.cause: self._request("arrears_care", (), each.issued_at, ())
+            for each in asked
+            if self._still_asked(each)
         }
-        kept = {cause: request for cause, request in grounds.items() if cause in customer.escalations}
-        if customer.rung >= 4 and not standing.intersection(kept):
+        if customer.rung >= 4 and not any(each.cause in kept and each.status != "done" for each in asked):
             fresh = next((cause for cause in grounds if cause not in customer.escalations), None)
             if fresh is not None:
                 kept[fresh] = grounds[fresh]
         return kept
+
+    def _still_asked(self, escalation: Escalation) -> bool:
+        kind, _, name = escalation.cause.partition(":")
+        if kind == "promise":
+            promise = self.customer.promises.get(name)
+            return promise is None or promise.status == "broken"
+        return bool(self.customer.signals) and self.customer.responded_at <= escalation.issued_at
 
     def _signals(self) -> list[OpenSignal]:
         return sorted(

@@ -58,6 +58,7 @@ BECAUSE: Final = {
     "customer_needs_a_person": "contact with this customer is for a trained person",
     "customer_erased": "the customer's record was erased",
     "customer_responded": "the customer has answered",
+    "promise_kept": "the promise was kept after all: a payment made in time was told late",
     "customer_reachable": "the customer can be reached again",
 }
 TRIGGERS: Final = {

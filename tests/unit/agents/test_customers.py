@@ -590,6 +590,43 @@ def test_a_closed_case_ends_its_escalation_and_nothing_is_asked_twice() -> None:
     assert len(bank.run().escalations()) == 1
 
 
+def test_a_request_outlives_the_memory_of_the_offer_and_milder_signals() -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.signal(START, severity="high")
+    bank.ticks(START, START + days(21), hours(6))
+    bank.signal(START + days(22), severity="low", status="changed")
+    bank.ticks(START + days(22), START + days(120), days(1))
+    said = bank.run()
+    assert len(said.escalations()) == 1
+    assert said.escalations("withdrawn") == []
+    bank.outcome(START + days(121), "conversation")
+    assert only(bank.run().escalations("withdrawn"))["withdrawn_because"] == "customer_responded"
+
+
+def test_a_promise_kept_in_time_and_told_late_takes_its_request_back() -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.signal(START, severity="high")
+    bank.ticks(START, START + days(10))
+    terms = {
+        "promise_id": "P1",
+        "amount": "10.00",
+        "currency": "GBP",
+        "due_date": "2026-03-13",
+        "account_id": "A-0001",
+    }
+    bank.outcome(START + days(10), "promise", promise=terms)
+    bank.ticks(START + days(11), START + days(20))
+    assert only(bank.run().escalations())["reasons"][0]["code"] == "broken_promise"
+    payment = {
+        "event_id": "E", "occurred_at": (START + days(11)).isoformat(), "amount": "10.00", "currency": "GBP",
+        "direction": "credit", "category": "loan",
+    }  # fmt: skip
+    bank.facts(START + days(20), change="payment", payments=[payment])
+    assert only(bank.run().escalations("withdrawn"))["withdrawn_because"] == "promise_kept"
+
+
 # --- orders
 
 
