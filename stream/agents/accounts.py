@@ -151,8 +151,8 @@ class AccountsStep:
         findings, passing = kernel.scratch(1)
         config = np.zeros(1, CONFIG)
         kernel.process(
-            table.rows, table.evidence, table.free, table.tally, np.zeros(0, EVENT), config, findings, table.dirty,
-            passing, table.dues,
+            table.rows, table.evidence, table.free, table.tally, np.zeros(0, EVENT), config, findings,
+            table.dirty, passing, table.dues,
         )  # fmt: skip
         kernel.note_all_dues(table.evidence, table.dues)
         hash_column(("a",))
@@ -214,8 +214,8 @@ class AccountsStep:
         if len(events) * kernel.FINDINGS_PER_EVENT > len(self._findings):
             self._findings, self._passing = kernel.scratch(len(events))
         count = kernel.process(
-            table.rows, table.evidence, table.free, table.tally, events, self._config, self._findings, table.dirty,
-            self._passing, table.dues,
+            table.rows, table.evidence, table.free, table.tally, events, self._config, self._findings,
+            table.dirty, self._passing, table.dues,
         )  # fmt: skip
         self._next_due_known = False
         return self._findings[:count]
@@ -313,9 +313,7 @@ class AccountsStep:
         if finding.action == CHANGED:
             account_id = self._table.key_of(number).decode()
             for customer_id in said.told:
-                self._outputs.append(
-                    signal("changed", account_id, customer_id, detector, said, said.reasons, trigger)
-                )
+                self._outputs.append(signal("changed", account_id, customer_id, detector, said, said.reasons, trigger))
         self._raise(number, detector, said, trigger)
 
     def _raise(self, number: int, detector: int, said: Said, trigger: Trigger) -> None:
@@ -324,20 +322,14 @@ class AccountsStep:
         for holder in self._table.profile(number).holders:
             if holder.customer_id not in said.told:
                 said.told[holder.customer_id] = signal_id(account_id, holder, detector, said.start)
-                self._outputs.append(
-                    signal("raised", account_id, holder.customer_id, detector, said, said.reasons, trigger)
-                )
+                self._outputs.append(signal("raised", account_id, holder.customer_id, detector, said, said.reasons, trigger))
 
-    def _withdraw(
-        self, number: int, detector: int, said: Said, customers: list[str], why: str, trigger: Trigger
-    ) -> None:
+    def _withdraw(self, number: int, detector: int, said: Said, customers: list[str], why: str, trigger: Trigger) -> None:
         account_id = self._table.key_of(number).decode()
         rest: tuple[ReasonRecord, ...] = () if why in ("left", "erased") else said.reasons
         reasons = (ending(why, said.score, trigger.event_id), *rest)
         for customer_id in customers:
-            self._outputs.append(
-                signal("withdrawn", account_id, customer_id, detector, said, reasons, trigger)
-            )
+            self._outputs.append(signal("withdrawn", account_id, customer_id, detector, said, reasons, trigger))
 
     # --- accounts, orders, ticks ----------------------------------------------------------------------------
 
@@ -376,9 +368,7 @@ class AccountsStep:
         if not table.set_profile(number, after):
             return
         table.touch(number)
-        trigger = Trigger(
-            "accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers)
-        )
+        trigger = Trigger("accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers))
         for holder in after.holders:
             self._outputs.append(facts("profile", account.account_id, after, holder, trigger))
         staying = {holder.customer_id for holder in after.holders}
@@ -392,9 +382,7 @@ class AccountsStep:
             table.touch(number, EVIDENCE_DIRTY)
         for holder in before.holders:
             if holder.customer_id not in staying:
-                self._outputs.append(
-                    facts("profile", account.account_id, after, holder, trigger, removed=True)
-                )
+                self._outputs.append(facts("profile", account.account_id, after, holder, trigger, removed=True))
 
     def _erase(self, key: bytes, record: Record) -> None:
         number = self._table.find(key)
@@ -446,9 +434,7 @@ class AccountsStep:
         table.rows["flags"][number] = int(table.rows[number]["flags"]) & ~WATCHED | watched
         if not table.set_profile(number, after) or after.pauses == before.pauses:
             return
-        trigger = Trigger(
-            "account-orders", f"{order.order_id}/{order.kind}", at, envelope.traceparent_of(record.headers)
-        )
+        trigger = Trigger("account-orders", f"{order.order_id}/{order.kind}", at, envelope.traceparent_of(record.headers))
         for holder in after.holders:
             self._outputs.append(facts("pause", order.account_id, after, holder, trigger))
 
@@ -535,10 +521,7 @@ def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
         account.time_zone,
         account.status,
         account.outstanding,
-        tuple(
-            Holder(holder.customer_id, holder.role, joined.get(holder.customer_id, at))
-            for holder in account.holders
-        ),
+        tuple(Holder(holder.customer_id, holder.role, joined.get(holder.customer_id, at)) for holder in account.holders),
         tuple(
             Obligation(
                 one.obligation_id,

@@ -21,8 +21,8 @@ from stream.reference.categories import noun
 from stream.tables.notes import EventNote
 
 _MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
 )  # fmt: skip
 
 
@@ -95,17 +95,14 @@ def words_of(finding: Finding, events: Sequence[EventNote], at: int, settings: D
     return _of_bills(finding, events, ids, at, settings)
 
 
-def _of_bounces(
-    finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...], at: int, settings: DetectorSettings
-) -> Told:
+def _of_bounces(finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...], at: int, settings: DetectorSettings) -> Told:
     own = settings.bounce_pressure
     many = len(events) != 1
     reasons = (
         ReasonRecord(
             code="bounced_payments",
             text=(
-                f"{len(events)} payment{'s' if many else ''} came back unpaid: "
-                f"{listed([_bounce(event) for event in events])}."
+                f"{len(events)} payment{'s' if many else ''} came back unpaid: {listed([_bounce(event) for event in events])}."
             ),
             value=len(events),
             unit="payments",
@@ -128,9 +125,7 @@ def _of_bounces(
     return Told(reasons, _clears(events, finding.expires, "if nothing else comes back"))
 
 
-def _of_bills(
-    finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...], at: int, settings: DetectorSettings
-) -> Told:
+def _of_bills(finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...], at: int, settings: DetectorSettings) -> Told:
     own = settings.missed_bills
     many = len(events) != 1
     window_from = time_of(at - own.window_days * 86_400_000)
@@ -176,6 +171,4 @@ ENDINGS: Final = {
 
 def ending(code: str, score: float, event_id: str | None) -> ReasonRecord:
     """The reason of a withdrawal."""
-    return ReasonRecord(
-        code=code, text=ENDINGS[code], value=score, unit="weight", event_ids=(event_id,) if event_id else ()
-    )
+    return ReasonRecord(code=code, text=ENDINGS[code], value=score, unit="weight", event_ids=(event_id,) if event_id else ())

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ from stream.tables.hashing import ABSENT, NO_AMOUNT, hash_column, looks_plain, p
 DAY: Final = 86_400_000
 AHEAD: Final = DAY
 """How far, in ms, an event's time may be ahead of its record's timestamp."""
+
+PLAIN_DEPTH: Final = 100
+"""Brackets in a value beyond which the contract's decoder looks how deep they go."""
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 # A day inside the years that the contracts accept: beyond these `decode` decides.
@@ -142,12 +145,16 @@ def read(reader: Reader, records: Sequence[Record]) -> Batch:
 
 def _decode(reader: Reader, records: Sequence[Record]) -> tuple[list[Any], dict[int, tuple[Reason, str]]]:
     """Decoded records (None where refused) and refusals by index."""
-    values = [record.value for record in records]
-    if None not in values and not any(record.headers for record in records) and _is_plain(values):  # type: ignore[arg-type]
-        try:
-            return list(map(reader.decode_types, values)), {}  # type: ignore[arg-type]
-        except (ValueError, RecursionError, OverflowError):
-            pass
+    try:
+        values = [
+            envelope.unwrap(record.value, record.headers) if record.headers and record.value else record.value
+            for record in records
+        ]
+        if None not in values:
+            return _decode_all(reader, cast(list[bytes], values)), {}
+    except (ValueError, RecursionError, OverflowError, BadRecord):
+        # Some record is bad: which, and why, is found out one by one.
+        pass
     decoded: list[Any] = []
     bad: dict[int, tuple[Reason, str]] = {}
     for index, record in enumerate(records):
@@ -156,30 +163,38 @@ def _decode(reader: Reader, records: Sequence[Record]) -> tuple[list[Any], dict[
             bad[index] = (Reason.NULL_VALUE, "")
         else:
             try:
-                value = envelope.unwrap(record.value, record.headers)
-                one = reader.decode_types(value) if _is_plain([value]) else reader.decode(value)
+                one = _decode_one(reader, envelope.unwrap(record.value, record.headers))
             except BadRecord as error:
                 bad[index] = (error.reason, str(error))
-            except (ValueError, RecursionError, OverflowError):
-                try:
-                    one = reader.decode(value)
-                except BadRecord as error:
-                    bad[index] = (error.reason, str(error))
         decoded.append(one)
     return decoded, bad
 
 
-def _is_plain(values: list[bytes]) -> bool:
-    """Whether every text in these values is sure to be printable ASCII, and no value deeply nested.
-
-    Then no id can hide a control character, a line feed or half a surrogate, and looking at ids one by one is
-    idle.
-    """
+def _decode_all(reader: Reader, values: list[bytes]) -> list[Any]:
+    """Decodes values that are thought to be good; raises something if one is not."""
+    read_types, read_all = reader.decode_types, reader.decode
     whole = b"".join(values)
-    if not looks_plain(whole):
-        return False
-    return whole.count(b"{") + whole.count(b"[") <= len(values) or all(
-        value.count(b"{") + value.count(b"[") <= 100 for value in values
+    if looks_plain(whole) and whole.count(b"{") + whole.count(b"[") <= len(values):
+        return list(map(read_types, values))
+    return [read_types(value) if _is_plain(value) else read_all(value) for value in values]
+
+
+def _decode_one(reader: Reader, value: bytes) -> Any:
+    if _is_plain(value):
+        try:
+            return reader.decode_types(value)
+        except (ValueError, RecursionError, OverflowError):
+            pass
+    return reader.decode(value)
+
+
+def _is_plain(value: bytes) -> bool:
+    """Whether every text in this value is sure to be printable ASCII, and the value is not deeply nested.
+
+    Then no id can hide a control character, a line feed or half a surrogate, and looking at ids one by one is idle.
+    """
+    return (
+        value.isascii() and b"\\" not in value and b"\x7f" not in value and value.count(b"{") + value.count(b"[") <= PLAIN_DEPTH
     )
 
 
@@ -190,9 +205,7 @@ def _hashes(column: list[str | None]) -> npt.NDArray[np.int64] | int:
     return hash_column([text or "" for text in column])
 
 
-def _common(
-    reader: Reader, events: npt.NDArray[Any], records: list[Any], codes: list[str | None]
-) -> npt.NDArray[np.bool_]:
+def _common(reader: Reader, events: npt.NDArray[Any], records: list[Any], codes: list[str | None]) -> npt.NDArray[np.bool_]:
     seconds = np.array([record.occurred_at.timestamp() for record in records])
     at = np.rint(seconds * 1000).astype(np.int64)
     events["at"] = at
@@ -256,9 +269,7 @@ def _dates(column: list[date | None], suspects: npt.NDArray[np.bool_]) -> None:
         suspects |= [day is not None and not _LONG_AGO < day < _SOON for day in column]
 
 
-def _fill_payment(
-    events: npt.NDArray[Any], records: list[Any], codes: list[str | None], suspects: npt.NDArray[np.bool_]
-) -> None:
+def _fill_payment(events: npt.NDArray[Any], records: list[Any], codes: list[str | None], suspects: npt.NDArray[np.bool_]) -> None:
     events["direction"] = [_DIRECTION[record.direction] for record in records]
     events["amount"] = _amounts([record.amount for record in records], codes, suspects)
     _amounts([record.amount_due for record in records], codes, suspects)
@@ -267,9 +278,7 @@ def _fill_payment(
     _dates([record.due_date for record in records], suspects)
 
 
-def _fill_bounce(
-    events: npt.NDArray[Any], records: list[Any], codes: list[str | None], suspects: npt.NDArray[np.bool_]
-) -> None:
+def _fill_bounce(events: npt.NDArray[Any], records: list[Any], codes: list[str | None], suspects: npt.NDArray[np.bool_]) -> None:
     suspects |= [(record.amount is None) != (record.currency is None) for record in records]
     events["amount"] = _amounts([record.amount for record in records], codes, suspects)
     meanings = [lookup(record.scheme, record.report, record.r_type, record.reason_code) for record in records]
@@ -291,13 +300,9 @@ def _fill_missed_bill(
     events["kind"] = [_OUTCOME[record.outcome] for record in records]
     events["due"] = [(record.due_date.toordinal() - _EPOCH) * DAY for record in records]
     _dates([record.due_date for record in records], suspects)
-    suspects |= [
-        record.paid_at is not None and not _LONG_AGO < record.paid_at.date() < _SOON for record in records
-    ]
+    suspects |= [record.paid_at is not None and not _LONG_AGO < record.paid_at.date() < _SOON for record in records]
 
 
 PAYMENTS: Final = Reader(ev.PAYMENT, payments.decoder.decode, payments.decode, _fill_payment)
 BOUNCES: Final = Reader(ev.BOUNCE, bounces.decoder.decode, bounces.decode, _fill_bounce)
-MISSED_BILLS: Final = Reader(
-    ev.MISSED_BILL, missed_bills.decoder.decode, missed_bills.decode, _fill_missed_bill
-)
+MISSED_BILLS: Final = Reader(ev.MISSED_BILL, missed_bills.decoder.decode, missed_bills.decode, _fill_missed_bill)

@@ -136,9 +136,7 @@ def count(evidence: Any, event: Any, config: Any) -> int:
     if weight <= 0.0 or at + int(config["bounce_memory"]) <= int(event["clock"]):
         return 0
     for k in range(SLOTS):
-        if int(evidence["bounces"][k]["state"]) != EMPTY and int(evidence["bounces"][k]["event"]) == int(
-            event["id"]
-        ):
+        if int(evidence["bounces"][k]["state"]) != EMPTY and int(evidence["bounces"][k]["event"]) == int(event["id"]):
             return 0
     k = place(evidence, at, config)
     if k < 0:
@@ -208,11 +206,7 @@ def settle(row: Any, evidence: Any, event: Any, config: Any) -> int:
             slot["state"] = COUNTED
             slot["settled_by"] = 0
             left -= 1
-        if (
-            int(event["status"]) == BOOKED
-            and int(slot["state"]) == COUNTED
-            and cures(row, slot, event, config)
-        ):
+        if int(event["status"]) == BOOKED and int(slot["state"]) == COUNTED and cures(row, slot, event, config):
             slot["state"] = SETTLED
             slot["settled_by"] = int(event["id"])
             left += 1
@@ -246,7 +240,7 @@ def describe(evidence: Any, sign: Any, clock: int, config: Any) -> None:
         held = float(config["bounce_release"]) * float(config["bounce_thresholds"][level - 1])
         low = float(config["bounce_release"]) * float(config["bounce_thresholds"][0])
         now = float(sign["score"])
-        # A little later than the logarithm says: there the pressure is surely below, however its parts are rounded.
+        # A little later than the logarithm says: there it is surely below, however its parts are rounded.
         fall = clock + int(half_life * math.log(max(now / (held - MARGIN), 1.0)) / 0.6931471805599453) + 1
         due = fall if due == 0 else min(due, fall)
         close = clock + int(half_life * math.log(max(now / (low - MARGIN), 1.0)) / 0.6931471805599453) + 1

@@ -41,9 +41,7 @@ def page(name: str) -> str:
     fields = DetectorSettings.model_fields[name].annotation
     assert fields is not None
     for key, field in fields.model_fields.items():
-        lines.append(
-            f"| `{key}` | {_shown(getattr(settings, key))} | {_bounds(field.metadata)} | {field.description} |"
-        )
+        lines.append(f"| `{key}` | {_shown(getattr(settings, key))} | {_bounds(field.metadata)} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
@@ -55,9 +53,7 @@ def _shown(value: Any) -> str:
 
 def _bounds(metadata: list[Any]) -> str:
     words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
-    found = [
-        f"{words[kind]} {getattr(one, kind):g}" for one in metadata for kind in words if hasattr(one, kind)
-    ]
+    found = [f"{words[kind]} {getattr(one, kind):g}" for one in metadata for kind in words if hasattr(one, kind)]
     return " ".join(found) or "see meaning"
 
 

@@ -161,9 +161,7 @@ def known(row: Any, event: Any) -> bool:
 def may_count(event: Any) -> bool:
     """Whether an event may be the first that is remembered of an account."""
     topic = int(event["topic"])
-    return (topic == BOUNCE and float(event["weight"]) > 0.0) or (
-        topic == MISSED_BILL and int(event["kind"]) <= PART_PAID
-    )
+    return (topic == BOUNCE and float(event["weight"]) > 0.0) or (topic == MISSED_BILL and int(event["kind"]) <= PART_PAID)
 
 
 @compiled

@@ -62,11 +62,7 @@ def is_open(evidence: Any, k: int, clock: int, config: Any) -> bool:
         return False
     for j in range(SLOTS):
         other = evidence["bills"][j]
-        if (
-            j != k
-            and (int(other["state"]) == COUNTED or int(other["state"]) == SETTLED)
-            and same_bill(slot, other)
-        ):
+        if j != k and (int(other["state"]) == COUNTED or int(other["state"]) == SETTLED) and same_bill(slot, other):
             later = int(other["at"]) - int(slot["at"])
             if later > 0 or (later == 0 and int(other["event"]) > int(slot["event"])):
                 return False
@@ -84,11 +80,7 @@ def score(evidence: Any, clock: int, config: Any) -> float:
             heaviest = True
             for j in range(SLOTS):
                 other = evidence["bills"][j]
-                if (
-                    j != k
-                    and int(other["payee"]) == int(slot["payee"])
-                    and is_open(evidence, j, clock, config)
-                ):
+                if j != k and int(other["payee"]) == int(slot["payee"]) and is_open(evidence, j, clock, config):
                     theirs = float(config["bills_category_weight"][int(other["category"])])
                     if theirs > mine or (theirs == mine and j < k):
                         heaviest = False
@@ -132,11 +124,7 @@ def speaks_of_known(evidence: Any, event: Any) -> bool:
     """Whether a slot holds the bill of `event`."""
     for k in range(SLOTS):
         slot = evidence["bills"][k]
-        if (
-            int(slot["state"]) != EMPTY
-            and int(slot["bill"]) == int(event["bill"])
-            and int(slot["payee"]) == int(event["payee"])
-        ):
+        if int(slot["state"]) != EMPTY and int(slot["bill"]) == int(event["bill"]) and int(slot["payee"]) == int(event["payee"]):
             return True
     return False
 
@@ -151,9 +139,7 @@ def take(evidence: Any, event: Any, config: Any) -> int:
     if int(event["kind"]) > OPEN_OUTCOME and not speaks_of_known(evidence, event):
         return 0
     for k in range(SLOTS):
-        if int(evidence["bills"][k]["state"]) != EMPTY and int(evidence["bills"][k]["event"]) == int(
-            event["id"]
-        ):
+        if int(evidence["bills"][k]["state"]) != EMPTY and int(evidence["bills"][k]["event"]) == int(event["id"]):
             return 0
     k = place(evidence, due, clock, config)
     if k < 0:
@@ -231,9 +217,7 @@ def describe(evidence: Any, sign: Any, clock: int, config: Any) -> int:
     for j in range(int(sign["count"])):
         still = False
         for k in range(SLOTS):
-            if int(evidence["bills"][k]["event"]) == int(sign["events"][j]) and is_open(
-                evidence, k, clock, config
-            ):
+            if int(evidence["bills"][k]["event"]) == int(sign["events"][j]) and is_open(evidence, k, clock, config):
                 still = True
         if not still:
             lost += 1

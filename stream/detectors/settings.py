@@ -30,9 +30,7 @@ class _Levels(_Settings):
     low: Threshold = Field(description="Weight at which a signal is raised as low.")
     medium: Threshold = Field(description="Weight of medium.")
     high: Threshold = Field(description="Weight of high.")
-    category_weights: Mapping[Category, Weight] = Field(
-        description="Weight by category, 0-10; 1 for those that are not named."
-    )
+    category_weights: Mapping[Category, Weight] = Field(description="Weight by category, 0-10; 1 for those that are not named.")
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -58,9 +56,7 @@ class BouncePressureSettings(_Levels):
         le=180,
         description="Days within which a payment to the same counterparty, of at least its amount, cures.",
     )
-    release: float = Field(
-        gt=0.0, le=1.0, description="Share of a severity's threshold below which it is given up."
-    )
+    release: float = Field(gt=0.0, le=1.0, description="Share of a severity's threshold below which it is given up.")
     class_scales: Mapping[Class, Weight] = Field(
         description="What the return-code table's weights are multiplied by, by class, 0-10; 1 for those not named."
     )
@@ -69,9 +65,7 @@ class BouncePressureSettings(_Levels):
 class MissedBillsSettings(_Levels):
     """Settings of `missed_bills`."""
 
-    window_days: int = Field(
-        ge=7, le=365, description="Days after its due date for which an unpaid bill counts."
-    )
+    window_days: int = Field(ge=7, le=365, description="Days after its due date for which an unpaid bill counts.")
 
 
 class DetectorSettings(_Settings):

@@ -107,14 +107,12 @@ def test_a_chunk_is_read_as_its_records_would_be_one_by_one(made: tuple[str, lis
 
 def test_one_bad_record_does_not_hide_its_neighbours() -> None:
     def one(n: int, **more: Any) -> Rec:
-        return Rec(
-            n, 1_800_000_000_000, b"A", json.dumps(GOOD["payments"] | {"event_id": f"e{n}"} | more).encode()
-        )
+        return Rec(n, 1_800_000_000_000, b"A", json.dumps(GOOD["payments"] | {"event_id": f"e{n}"} | more).encode())
 
     records = [one(0), one(1, amount="x"), one(2, currency="ZZZ"), one(3, event_id="a\nb"), one(4)]
     batch = columns.read(columns.PAYMENTS, records)
     assert batch.source == [0, 4]
-    assert [(refused.index, refused.reason.value) for refused in sorted(batch.refused)] == [
+    assert [(refused.index, refused.reason.value) for refused in sorted(batch.refused, key=lambda one: one.index)] == [
         (1, "bad_amount"),
         (2, "unknown_value"),
         (3, "bad_field"),

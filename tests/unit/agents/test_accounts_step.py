@@ -45,9 +45,7 @@ def record(topic: str, day: float, fields: dict[str, Any], **more: Any) -> tuple
     return topic, Rec(0, ms(day), fields["account_id"].encode(), value)._replace(**more)
 
 
-def account(
-    name: str = "A", day: float = 0, holders: Sequence[str] = ("C1",), **more: Any
-) -> tuple[str, Rec]:
+def account(name: str = "A", day: float = 0, holders: Sequence[str] = ("C1",), **more: Any) -> tuple[str, Rec]:
     people = [{"customer_id": one, "role": "joint" if n else "primary"} for n, one in enumerate(holders)]
     fields = {
         "account_id": name, "updated_at": iso(day), "holders": people, "product": "current_account",
@@ -124,14 +122,10 @@ def test_a_signal_explains_itself_and_says_what_would_clear_it() -> None:
     (signal,) = values(run(step, [account(), bounce("b1", 1)]))
     assert (signal["status"], signal["severity"], signal["account_id"]) == ("raised", "low", "A")
     assert signal["score"] == 1.2
-    assert (
-        signal["reasons"][0]["text"] == "1 payment came back unpaid: energy bill (GBP 38.20, 2 March 2026)."
-    )
+    assert signal["reasons"][0]["text"] == "1 payment came back unpaid: energy bill (GBP 38.20, 2 March 2026)."
     assert signal["reasons"][0]["event_ids"] == ["b1"]
     assert signal["reasons"][1]["threshold"] == 1.0
-    assert signal["would_clear"].startswith(
-        "Clears when GBP 38.20 for the energy bill is paid, or by itself on "
-    )
+    assert signal["would_clear"].startswith("Clears when GBP 38.20 for the energy bill is paid, or by itself on ")
     assert signal["occurred_at"] == "2026-03-02T12:00:00Z"
 
 
@@ -317,9 +311,7 @@ def test_erasure_withdraws_tells_the_holders_and_leaves_tombstones_alone() -> No
     assert (told["change"], told["removed"]) == ("erased", True)
     assert list(step.features()) == []
     assert step.next_due() is None
-    assert values(run(step, [bounce("b1", 3), account(day=4)])) != [], (
-        "a new account of that name starts afresh"
-    )
+    assert values(run(step, [bounce("b1", 3), account(day=4)])) != [], "a new account of that name starts afresh"
 
 
 # --- refusals -----------------------------------------------------------------------------------------------
@@ -330,9 +322,7 @@ def test_a_record_in_the_wrong_partition_is_refused_and_leaves_no_row() -> None:
     names = [f"A-{n}" for n in range(40)]
     for topic in ("payments", "accounts"):
         make = payment if topic == "payments" else account
-        records = [
-            make(f"p{n}", 1, at=name)[1] if make is payment else make(name)[1] for n, name in enumerate(names)
-        ]
+        records = [make(f"p{n}", 1, at=name)[1] if make is payment else make(name)[1] for n, name in enumerate(names)]
         refused = step.apply(topic, records)
         assert {one.reason for one in refused} == {Reason.MISPARTITIONED}
         assert [one.index for one in refused] == [
@@ -450,9 +440,7 @@ def test_chunks_and_drains_do_not_matter(seed: int) -> None:
                 rows |= dict(drained.rows)
         drained = step.drain()
         rows |= dict(drained.rows)
-        results.append(
-            (outputs + drained.outputs, state_of(step, rows), step.next_due(), list(step.features()))
-        )
+        results.append((outputs + drained.outputs, state_of(step, rows), step.next_due(), list(step.features())))
     assert len(values(results[0][0])) > 30
     assert results[0] == results[1] == results[2]
 

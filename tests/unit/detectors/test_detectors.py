@@ -66,9 +66,7 @@ class Bank:
         return kernel.findings_of(findings[:count])
 
     def digest(self) -> str:
-        return hashlib.sha256(
-            self.accounts.tobytes() + self.evidence.tobytes() + self.dues.tobytes()
-        ).hexdigest()
+        return hashlib.sha256(self.accounts.tobytes() + self.evidence.tobytes() + self.dues.tobytes()).hexdigest()
 
 
 def event_of(case: dict[str, Any], clock: int) -> np.ndarray[Any, Any]:
@@ -110,8 +108,7 @@ def stream_of(cases: list[dict[str, Any]]) -> np.ndarray[Any, Any]:
 
 def said_by(findings: list[kernel.Finding], detector: int) -> list[str]:
     return [
-        f"{one.trigger}: {ACTIONS[one.action]} "
-        + (CAUSES[one.cause] if one.action == WITHDRAWN else SEVERITIES[one.severity])
+        f"{one.trigger}: {ACTIONS[one.action]} " + (CAUSES[one.cause] if one.action == WITHDRAWN else SEVERITIES[one.severity])
         for one in findings
         if one.detector == detector
     ]
@@ -121,8 +118,8 @@ def cases() -> list[Any]:
     found = []
     for module in (bounce_pressure, missed_bills):
         name = module.__name__.rpartition(".")[2]
-        for case in tomllib.loads((HERE / f"{name}.toml").read_text())["case"]:
-            found.append(pytest.param(module.DETECTOR, case, id=f"{name}: {case['name']}"))
+        told = tomllib.loads((HERE / f"{name}.toml").read_text())["case"]
+        found += [pytest.param(module.DETECTOR, case, id=f"{name}: {case['name']}") for case in told]
     return found
 
 
@@ -164,9 +161,7 @@ def test_bounces_beyond_the_slots_still_weigh() -> None:
     bank.run(stream_of([bounce(n, n) for n in range(many)]))
     evidence = bank.evidence[int(bank.accounts[0]["evidence"])]
     expected = 1.2 * sum(2 ** (-(many - 1 - n) / 30) for n in range(many))
-    assert bounce_pressure.score(evidence, START + (many - 1) * DAY, CONFIG[0]) == pytest.approx(
-        expected, abs=1e-8
-    )
+    assert bounce_pressure.score(evidence, START + (many - 1) * DAY, CONFIG[0]) == pytest.approx(expected, abs=1e-8)
 
 
 def test_an_undone_bounce_leaves_no_trace_in_the_score() -> None:

@@ -30,9 +30,7 @@ def test_what_is_packed_is_unpacked(dtype: np.dtype[Any], versions: Any) -> None
 
 def test_an_older_row_is_read_by_name_and_a_newer_version_is_written() -> None:
     slot = np.dtype([("event", "i8"), ("gone", "i2"), ("weight", "f4")])
-    old = np.dtype(
-        [("gone", "i4"), ("flags", "i1"), ("ring", "i8", (4,)), ("slots", slot, (2,)), ("last_at", "i8")]
-    )
+    old = np.dtype([("gone", "i4"), ("flags", "i1"), ("ring", "i8", (4,)), ("slots", slot, (2,)), ("last_at", "i8")])
     newer_slot = np.dtype([("weight", "f8"), ("event", "i8"), ("fresh", "i1")])
     new = np.dtype(
         [
@@ -60,9 +58,7 @@ def test_an_older_row_is_read_by_name_and_a_newer_version_is_written() -> None:
     assert rows["fresh"].tolist() == [0.0] * 3
 
 
-@pytest.mark.parametrize(
-    "value", [b"", b"\x00", b"\x00\x02" + bytes(ACCOUNT.itemsize), b"\x00\x01" + bytes(7)]
-)
+@pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x02" + bytes(ACCOUNT.itemsize), b"\x00\x01" + bytes(7)])
 def test_an_unknown_version_is_refused_with_a_way_out(value: bytes) -> None:
     with pytest.raises(StateError, match="Run the version that wrote it"):
         unpack([value], ACCOUNT_VERSIONS)

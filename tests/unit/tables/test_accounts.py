@@ -8,9 +8,7 @@ from stream.tables.profile import Holder, Obligation, Profile
 
 HOLDERS = tuple(Holder(f"CUS-{n:08d}", "primary", 1_700_000_000_000) for n in range(2))
 OWED = tuple(Obligation(f"OB-{n:06d}", "rent", f"CP-{n:06d}", "900.00", "GBP", 1, None) for n in range(4))
-PROFILE = Profile(
-    1_700_000_000_000, "current_account", "GBP", "GB", "Europe/London", "open", "1200.00", HOLDERS, OWED
-)
+PROFILE = Profile(1_700_000_000_000, "current_account", "GBP", "GB", "Europe/London", "open", "1200.00", HOLDERS, OWED)
 
 
 def test_a_steady_known_account_costs_at_most_a_thousand_bytes() -> None:
