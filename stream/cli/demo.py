@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -72,6 +73,8 @@ def demo(
     from stream.engine.embedded import PARTITIONS, EmbeddedBroker
     from stream.simulate import folder
 
+    # A plain end by SIGTERM would skip every clean-up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(highlight=False)
     story = tell(seed, customers, datetime.now(UTC).date())
     try:

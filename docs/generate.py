@@ -1,0 +1,287 @@
+"""Writes the tables of README.md and docs/*.md that the code decides: `python docs/generate.py`.
+
+A table stands between `<!-- generated: NAME -->` and `<!-- end -->`. A test fails when one is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+ROOT = Path(__file__).resolve().parents[1]
+_BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+# --- from the catalogue and the command line
+
+
+def topics() -> Iterator[str]:
+    """The catalogue, role by role."""
+    from stream.topics import CATALOGUE
+
+    yield from _table(
+        ("topic", "key", "role", "kept", "what"),
+        ((f"`{t.name}`", t.key, t.role, "latest by key" if t.compacted else "for a time", t.doc) for t in CATALOGUE),
+    )
+
+
+def commands() -> Iterator[str]:
+    """Every command of `ews`."""
+    import typer
+
+    from stream.cli import app
+
+    def walk(group: Any, before: str) -> Iterator[tuple[str, str]]:
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from walk(command, f"{before} {name}")
+            else:
+                yield f"`{before} {name}`", _first_sentence(command.help or "")
+
+    yield from _table(("command", "does"), walk(typer.main.get_command(app), "ews"))
+
+
+# --- from the settings
+
+
+def settings() -> Iterator[str]:
+    """Every variable, its default, what it may be and what it means."""
+    from stream.settings import ENV_PREFIX, Settings
+
+    docs = attribute_docs(Settings)
+    # Named after what Kafka itself calls them: these need no more than Kafka's own word.
+    words = {
+        "security_protocol": "Kafka's `security.protocol`.",
+        "sasl_mechanism": "Kafka's `sasl.mechanism`.",
+        "sasl_username": "Kafka's `sasl.username`; needed with SASL.",
+        "sasl_password": "Kafka's `sasl.password`; better in a file.",
+        "ssl_ca_file": "PEM with the authorities that brokers are checked against; the system's where not given.",
+        "ssl_key_file": "The client's private key (mTLS).",
+        "ssl_key_password": "Opens the private key; better in a file.",
+        "ssl_key_password_file": "A file that holds the private key's password alone.",
+        "replication": "Copies of every partition; a topic with fewer is refused.",
+        "min_insync": "`min.insync.replicas` of every topic; a topic with fewer is refused.",
+        "session_timeout_ms": "How long the group waits for a silent worker before its partitions move.",
+        "tick_seconds": "Time between two ticks of a task that is caught up.",
+        "log_level": "Of the JSON log on stderr.",
+    }
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None or field.default == "" else f"`{_told(field.default)}`"
+        allowed = _allowed(field.annotation, field.metadata)
+        rows.append((f"`{ENV_PREFIX}{name.upper()}`", default, allowed, docs.get(name) or words.get(name, "")))
+    yield from _table(("variable", "default", "may be", "means"), rows)
+
+
+def wanted() -> Iterator[str]:
+    """What each topic's configuration must be, under default settings."""
+    from stream.engine import checks
+    from stream.settings import Settings
+
+    rows = []
+    for topic in checks.wanted(Settings.model_construct()):
+        config = ", ".join(f"`{key}={value}`" for key, value in topic.config.items())
+        rows.append((f"`{topic.name}`", str(topic.partitions), config))
+    yield from _table(("topic", "partitions", "configuration"), rows)
+
+
+# --- from the contracts
+
+
+def contracts() -> Iterator[str]:
+    """The fields of every topic that has a contract."""
+    from stream import topics
+    from stream.contracts import MODELS
+
+    for topic in topics.CATALOGUE:
+        model = MODELS.get(topic.name)
+        if model is None:
+            continue
+        yield f"### `{topic.name}`"
+        yield ""
+        yield f"{topic.doc} Key: `{topic.key}`; {topic.role}."
+        yield ""
+        yield from _fields(model)
+        yield ""
+        for part in _parts(model):
+            yield f"**{part.__name__}**: {_first_sentence(part.__doc__ or '')}"
+            yield ""
+            yield from _fields(part)
+            yield ""
+
+
+def _fields(model: type[BaseModel]) -> Iterator[str]:
+    rows = []
+    for name, field in model.model_fields.items():
+        optional = "" if field.is_required() else "?"
+        rows.append((f"`{field.alias or name}`{optional}", _type(field.annotation), field.description or ""))
+    yield from _table(("field", "form", "what"), rows)
+
+
+def _parts(model: type[BaseModel], seen: set[type] | None = None) -> list[type[BaseModel]]:
+    """The models within a model, each once, in order."""
+    seen = {model} if seen is None else seen
+    found = []
+    for field in model.model_fields.values():
+        for part in _models_in(field.annotation):
+            if part not in seen:
+                seen.add(part)
+                found += [part, *_parts(part, seen)]
+    return found
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _type(annotation: Any) -> str:
+    """A field's form in words; what a form is stands at the head of docs/contracts.md."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(_type(argument) for argument in arguments if argument is not type(None))
+    if origin in (tuple, list):
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return f"map of {_type(arguments[0])} to {_type(arguments[1])}"
+    words = {"str": "text", "datetime": "time", "int": "number", "float": "number", "bool": "true or false"}
+    return words.get(getattr(annotation, "__name__", ""), getattr(annotation, "__name__", str(annotation)))
+
+
+# --- from errors and metrics
+
+
+def reasons() -> Iterator[str]:
+    """Why a record becomes a dead letter."""
+    from stream.errors import Reason
+
+    docs = attribute_docs(Reason)
+    words = {"missing_field": "A field that must be there is not.", "null_key": "The record has no key."}
+    rows = [(f"`{reason.value}`", docs.get(reason.name) or words.get(reason.value, "")) for reason in Reason]
+    yield from _table(("`ews-reason`", "means"), rows)
+
+
+def exit_codes() -> Iterator[str]:
+    """The error tree with its exit codes."""
+    from stream import errors
+
+    rows = [
+        (str(error.exit_code), f"`{error.__name__}`", _first_sentence(error.__doc__ or ""))
+        for error in vars(errors).values()
+        if inspect.isclass(error) and issubclass(error, errors.EwsError) and error is not errors.BadRecord
+    ]
+    yield from _table(("exit code", "error", "means"), rows)
+
+
+def metrics() -> Iterator[str]:
+    """The catalogue of metrics."""
+    from prometheus_client import Counter, Gauge, Histogram
+
+    from stream import metrics as catalogue
+
+    rows = []
+    for metric in vars(catalogue).values():
+        if isinstance(metric, Counter | Gauge | Histogram):
+            told = next(iter(metric.describe()))
+            suffix = "_total" if isinstance(metric, Counter) else ""
+            labels = ", ".join(metric._labelnames)
+            rows.append((f"`{told.name}{suffix}`", told.type, labels, told.documentation))
+    yield from _table(("metric", "type", "labels", "what"), rows)
+
+
+# --- tools
+
+
+def attribute_docs(owner: type) -> dict[str, str]:
+    """The strings that stand under a class's attributes, by attribute."""
+    body = ast.parse(inspect.getsource(owner)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for node, after in zip(body.body, body.body[1:], strict=False):
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(node, ast.Assign):
+            target = node.targets[0] if isinstance(node.targets[0], ast.Name) else None
+        if (
+            isinstance(target, ast.Name)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+            and isinstance(after.value.value, str)
+        ):
+            found[target.id] = " ".join(after.value.value.split())
+    return found
+
+
+def _allowed(annotation: Any, metadata: Iterable[Any]) -> str:
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(annotation))
+    arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
+    if arguments and get_origin(annotation) in (Union, UnionType):
+        return _allowed(arguments[0], metadata)
+    signs = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+    bounds = " ".join(
+        f"{word} {getattr(bound, sign)}" for bound in metadata for sign, word in signs.items() if hasattr(bound, sign)
+    )
+    names = {"bool": "`0` or `1`", "Path": "a path", "datetime": "RFC 3339 with offset", "SecretStr": "a secret"}
+    return bounds or names.get(getattr(annotation, "__name__", ""), "")
+
+
+def _told(value: Any) -> str:
+    return {True: "1", False: "0"}[value] if isinstance(value, bool) else str(value)
+
+
+def _first_sentence(text: str) -> str:
+    text = " ".join(text.split())
+    match = re.match(r".*?[.](?= |$)", text)
+    return match[0] if match else text
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+
+
+BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
+    "topics": topics,
+    "commands": commands,
+    "settings": settings,
+    "wanted": wanted,
+    "contracts": contracts,
+    "reasons": reasons,
+    "exit-codes": exit_codes,
+    "metrics": metrics,
+}
+
+
+def renewed(text: str) -> str:
+    """The text with every generated block as it should be. KeyError: a block nobody knows how to make."""
+    return _BLOCK.sub(lambda found: found[1] + "\n".join(BLOCKS[found[2]]()).rstrip() + "\n" + found[4], text)
+
+
+def pages() -> list[Path]:
+    """README.md and every page under docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    for page in pages():
+        before = page.read_text("utf-8")
+        if (after := renewed(before)) != before:
+            page.write_text(after, "utf-8")
+            sys.stdout.write(f"{page.relative_to(ROOT)}\n")
