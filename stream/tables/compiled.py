@@ -24,7 +24,7 @@ _settings = vars(_config)
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-_PACKAGES = ("tables", "detectors", "agents")
+_PACKAGES = ("tables", "detectors")
 
 
 @lru_cache(maxsize=1)

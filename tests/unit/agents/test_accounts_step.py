@@ -12,10 +12,11 @@ import pytest
 
 from stream.agents.accounts import AccountsStep
 from stream.contracts import DECODE
-from stream.detectors import settings
+from stream.detectors import kernel, settings
 from stream.engine import ticks
 from stream.engine.step import Output, Placement
 from stream.errors import Reason, StateError
+from stream.tables import hashing
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = settings.load()
@@ -511,3 +512,16 @@ def test_warm_up_leaves_nothing_behind() -> None:
     step = new()
     step.drain()
     assert step.drain().rows == []
+
+
+@pytest.mark.skipif(not hasattr(kernel.process, "signatures"), reason="nothing is compiled under NUMBA_DISABLE_JIT")
+def test_warm_up_compiles_all_that_the_stream_needs() -> None:
+    AccountsStep.warm_up()
+    functions = [kernel.process, kernel.note_all_dues, hashing._hash_lines, hashing._parse_amounts, hashing._odd_bytes]
+    before = [len(function.signatures) for function in functions]
+    step = new()
+    for topic, one in life(9, 200):
+        step.apply(topic, [one])
+    restored = new()
+    restored.restore(step.drain().rows)
+    assert [len(function.signatures) for function in functions] == before
