@@ -34,11 +34,7 @@ class Listener:
         )
         topics = (*OUTPUTS, "journal")
         self._consumer.assign(
-            [
-                TopicPartition(topic, partition, OFFSET_BEGINNING)
-                for topic in topics
-                for partition in range(partitions)
-            ]
+            [TopicPartition(topic, partition, OFFSET_BEGINNING) for topic in topics for partition in range(partitions)]
         )
 
     def hear(self, seconds: float) -> Iterator[Entry | Output]:

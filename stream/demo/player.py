@@ -36,9 +36,7 @@ class Player:
         self.sent = 0
         self.counts: Counter[str] = Counter()
         self._partitions = range(partitions)
-        self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "linger.ms": 1, "client.id": "ews-demo"}, logger=Silent()
-        )
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "client.id": "ews-demo"}, logger=Silent())
         self._failed: list[str] = []
         self._last: dict[tuple[str, int], int] = {}
         """When a topic last brought a record, by partition."""
@@ -58,9 +56,7 @@ class Player:
             event = events[self.sent]
             key = event.key.encode()
             # `*` concerns everybody: an operator's word for all is written to every partition.
-            for partition in (
-                self._partitions if event.key == "*" else (partition_of(key, len(self._partitions)),)
-            ):
+            for partition in self._partitions if event.key == "*" else (partition_of(key, len(self._partitions)),):
                 self._produce(event.topic, _encode(event.value), key, event.timestamp_ms, partition)
                 self._last[event.topic, partition] = event.timestamp_ms
             self.counts[event.topic] += 1
@@ -124,9 +120,7 @@ class Player:
 
     def _tick(self, stage: str, at: int) -> None:
         for partition in self._partitions:
-            live = tuple(
-                sorted(t for (t, p), last in self._last.items() if p == partition and at - last < DAY_MS)
-            )
+            live = tuple(sorted(t for (t, p), last in self._last.items() if p == partition and at - last < DAY_MS))
             tick = ticks.Tick(stage, partition, at, True, live)
             self._produce("ticks", ticks.encode(tick), stage.encode(), at, partition)
             self._written[partition].append((stage, at))
@@ -135,9 +129,7 @@ class Player:
     def _produce(self, topic: str, value: bytes, key: bytes, timestamp: int, partition: int) -> None:
         while True:
             try:
-                self._producer.produce(
-                    topic, value, key, partition=partition, timestamp=timestamp, on_delivery=self._delivered
-                )
+                self._producer.produce(topic, value, key, partition=partition, timestamp=timestamp, on_delivery=self._delivered)
                 return
             except BufferError:
                 self._producer.poll(0.1)

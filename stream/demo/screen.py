@@ -33,9 +33,7 @@ class Screen:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.counts: Counter[str] = Counter()
-        self._live = (
-            Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
-        )
+        self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
         self._week = -1
         self._folded = 0
         self._width = min(WIDTH, console.width) if console.is_terminal else WIDTH
@@ -77,9 +75,7 @@ class Screen:
         if (week := at_ms // _WEEK_MS) > self._week:
             self._week = week
             if self._folded:
-                self.note(
-                    f"{_INDENT}and {self._folded} more low signals: accounts are watched, nobody is contacted"
-                )
+                self.note(f"{_INDENT}and {self._folded} more low signals: accounts are watched, nobody is contacted")
                 self._folded = 0
             if self._live is None:
                 self._print(Text(f"-- {line}"))
@@ -103,8 +99,6 @@ class Screen:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live is not None:
             self._live.stop()

@@ -39,9 +39,7 @@ class Verdict:
         return median(self.lead_days) if self.lead_days else None
 
 
-def judge(
-    truths: Sequence[Truth], signals: Iterable[Mapping[str, Any]], nudges: Iterable[Mapping[str, Any]]
-) -> Verdict:
+def judge(truths: Sequence[Truth], signals: Iterable[Mapping[str, Any]], nudges: Iterable[Mapping[str, Any]]) -> Verdict:
     """Holds signals and nudges (records as decoded from JSON) against the truth."""
     raised: dict[str, list[datetime]] = {}
     for signal in signals:
@@ -51,11 +49,7 @@ def judge(
     for nudge in nudges:
         # Thanks are no contact that could be wrong for a steady customer; but after a stop they are.
         if nudge["status"] == "issued":
-            key = (
-                nudge["customer_id"]
-                if nudge["treatment"] != "recognition"
-                else f"{nudge['customer_id']}/thanks"
-            )
+            key = nudge["customer_id"] if nudge["treatment"] != "recognition" else f"{nudge['customer_id']}/thanks"
             issued.setdefault(key, []).append(datetime.fromisoformat(nudge["decided_at"]))
 
     stressed = [truth for truth in truths if truth.state == "stressed"]

@@ -12,31 +12,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-Kind = Literal["signal", "nudge", "escalation", "withdrawn", "dead letter"]
+from stream.treatment.explain import BECAUSE
 
-BECAUSE: Final[Mapping[str, str]] = {
-    "signal_withdrawn": "the sign behind it is gone",
-    "signal_returned": "the signs are back: congratulations would be wrong",
-    "hold_placed": "a hold was placed for this customer",
-    "shared_hold_placed": "a hold of the account's other holder covers this customer too",
-    "hold_lifted": "the hold behind it was lifted",
-    "case_opened": "a colleague is looking after this customer",
-    "opted_out": "the customer asked not to be contacted this way",
-    "consent_withdrawn": "the customer no longer agrees to this channel",
-    "customer_needs_a_person": "this customer is for a trained colleague, not for a message",
-    "customer_unknown": "nothing is known of how to contact this customer",
-    "customer_erased": "the customer's data was erased",
-    "customer_responded": "the customer has been in touch",
-    "customer_reachable": "the customer can be reached again",
-    "zone_unknown": "the customer's time zone is not known",
-    "not_a_holder": "the customer does not hold the account",
-    "nudges_stopped": "an operator stopped all nudges",
-    "snoozed": "an operator snoozed it",
-    "contact_hours": "it could not go out within the hours of contact",
-    "quiet_hours": "it could not go out outside the customer's quiet hours",
-    "before_contact_from": "it concerns a time before contact was wanted",
-}
-"""What the codes in `withdrawn_because` mean. A code that is not here is told as it is."""
+Kind = Literal["signal", "nudge", "escalation", "withdrawn", "dead letter"]
 
 ACTIONS: Final[Mapping[str, str]] = {
     "plan": "a plan they can afford",
@@ -140,18 +118,14 @@ class Teller:
         # An optional offer is part of the message: what it costs and when is what a customer wants to know.
         offers = [
             f"{plain(offer['kind'])}: "
-            + ", ".join(
-                f"{each['amount']} {offer['currency']} on {each['due_date']}"
-                for each in offer["instalments"][:3]
-            )
+            + ", ".join(f"{each['amount']} {offer['currency']} on {each['due_date']}" for each in offer["instalments"][:3])
             for offer in record.get("offers") or ()
         ]
         return Told(
             "nudge",
             _time(record["decided_at"]),
             record["customer_id"],
-            f"{plain(record['treatment'])} by {record['channel']}, "
-            f"{opens:%a %-d %b %H:%M} to {days}{closes:%H:%M} their time",
+            f"{plain(record['treatment'])} by {record['channel']}, {opens:%a %-d %b %H:%M} to {days}{closes:%H:%M} their time",
             (f"“{text}”", *offers),
         )
 

@@ -25,11 +25,7 @@ class Worker:
         handle, name = tempfile.mkstemp(prefix="ews-demo-", suffix=".log")
         self.log = Path(name)
         self.keep_log = False
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(ENV_PREFIX) or name in _KEPT
-        }
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX) or name in _KEPT}
         environment |= {
             "EWS_BOOTSTRAP": bootstrap,
             "EWS_EMBEDDED_BROKER": "1",
@@ -69,9 +65,7 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._process.terminate()
         try:
             self._process.wait(_PATIENCE)

@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,10 @@ from stream.demo.player import Player
 from stream.demo.screen import Screen
 from stream.demo.story import Story, tell
 from stream.demo.verdict import judge
-from stream.demo.words import ACTIONS, BECAUSE, READ_IN_FULL, Teller, Told
+from stream.demo.words import ACTIONS, READ_IN_FULL, Teller, Told
 from stream.engine.journal import Entry
 from stream.simulate import Truth
+from stream.treatment.explain import BECAUSE
 
 # --- the story
 
@@ -67,9 +70,7 @@ def test_the_customers_stage_gets_a_tick_once_every_accounts_task_has_passed_it(
     player.step()
     player.heard(applied("accounts", 0, 1))
     assert player.decided_ms == 0
-    player.heard(
-        applied("accounts", 1, 1)
-    )  # now both have: the second tick of each partition is for the customers
+    player.heard(applied("accounts", 1, 1))  # now both have: the second tick of each partition is for the customers
     player.heard(applied("customers", 0, 2))
     player.heard(applied("customers", 1, 2))
     assert player.decided_ms == player.now_ms == 2 * 3_600_000
@@ -100,9 +101,7 @@ def nudge(**changes: Any) -> bytes:
     return json.dumps(record | changes).encode()
 
 
-def signal(
-    severity: str, status: str = "raised", texts: tuple[str, ...] = ("It came back unpaid.",)
-) -> bytes:
+def said(severity: str, status: str = "raised", texts: tuple[str, ...] = ("It came back unpaid.",)) -> bytes:
     record = {
         "signal_id": "s1",
         "status": status,
@@ -137,19 +136,17 @@ def test_a_template_is_told_in_full_a_few_times_and_then_by_its_beginning() -> N
 
 def test_a_signal_that_stays_as_grave_as_it_was_is_not_told_again() -> None:
     teller = Teller({})
-    assert heard(teller, "signals", signal("low")).quiet
-    assert teller.tell("signals", signal("low", "changed")) is None
-    assert heard(teller, "signals", signal("high", "changed")).headline.endswith("was low")
+    assert heard(teller, "signals", said("low")).quiet
+    assert teller.tell("signals", said("low", "changed")) is None
+    assert heard(teller, "signals", said("high", "changed")).headline.endswith("was low")
 
 
 def test_a_withdrawn_nudge_says_what_became_of_its_signal() -> None:
     teller = Teller({})
-    teller.tell(
-        "signals", signal("low", "withdrawn", ("What was missing has been paid.", "2 payments came back."))
-    )
+    teller.tell("signals", said("low", "withdrawn", ("What was missing has been paid.", "2 payments came back.")))
     told = heard(teller, "nudges", nudge(status="withdrawn", withdrawn_because="signal_withdrawn"))
     assert told.kind == "withdrawn"
-    assert told.lines == ("because: the sign behind it is gone (What was missing has been paid)",)
+    assert told.lines == (f"because: {BECAUSE['signal_withdrawn']} (What was missing has been paid)",)
 
 
 def test_an_unknown_cause_is_told_as_it_is() -> None:
@@ -159,15 +156,6 @@ def test_an_unknown_cause_is_told_as_it_is() -> None:
 
 def test_a_decision_needs_no_words() -> None:
     assert Teller({}).tell("decisions", b"{}") is None
-
-
-def test_every_cause_the_treatment_can_give_has_words() -> None:
-    """The causes are the string arguments called `because` in the code that withdraws."""
-    package = Path(__file__).parents[3] / "stream" / "treatment"
-    text = (package / "evaluate.py").read_text() + (package / "permission.py").read_text()
-    withdrawn = set(re.findall(r'withdraw(?:_escalation)?\([a-z]+, "([a-z_]+)"', text))
-    assert len(withdrawn) >= 3
-    assert withdrawn <= BECAUSE.keys()
 
 
 def test_every_suggested_action_has_words() -> None:
@@ -183,7 +171,7 @@ def test_low_signals_are_counted_by_the_week_once_a_few_were_shown() -> None:
     text = io.StringIO()
     screen = Screen(Console(file=text, width=100))
     teller = Teller({})
-    told = heard(teller, "signals", signal("low"))
+    told = heard(teller, "signals", said("low"))
     for _ in range(9):
         screen.say(told)
     screen.status(0, 9, 0.1)
@@ -197,7 +185,7 @@ def test_no_line_is_wider_than_the_screen() -> None:
     text = io.StringIO()
     screen = Screen(Console(file=text, width=80))
     screen.say(heard(Teller({}), "nudges", nudge()))
-    screen.say(heard(Teller({}), "signals", signal("medium", texts=("word " * 60,))))
+    screen.say(heard(Teller({}), "signals", said("medium", texts=("word " * 60,))))
     assert max(map(len, text.getvalue().splitlines())) <= 118
 
 
@@ -250,16 +238,11 @@ def test_a_nudge_to_somebody_who_needed_none_counts_once_by_what_happened_to_the
     calm = truth("C-2", scenario="gym_cancelled", state="steady", nudge_right=False, onset_at=None)
     nudges = [record("C-2", "2026-07-10T00:00:00Z"), record("C-2", "2026-07-12T00:00:00Z")]
     assert judge([calm], [], nudges).nudged_wrongly == {"gym_cancelled": 1}
-    assert (
-        judge([calm], [], [record("C-2", "2026-07-10T00:00:00Z", treatment="recognition")]).nudged_wrongly
-        == {}
-    )
+    assert judge([calm], [], [record("C-2", "2026-07-10T00:00:00Z", treatment="recognition")]).nudged_wrongly == {}
 
 
 def test_any_nudge_between_a_stop_and_its_end_counts_as_a_fault() -> None:
-    stopped = truth(
-        "C-1", no_nudge_from="2026-07-05T00:00:00+01:00", no_nudge_until="2026-07-08T00:00:00+01:00"
-    )
+    stopped = truth("C-1", no_nudge_from="2026-07-05T00:00:00+01:00", no_nudge_until="2026-07-08T00:00:00+01:00")
     nudges = [
         record("C-1", "2026-07-04T00:00:00Z"),
         record("C-1", "2026-07-09T00:00:00Z"),
@@ -316,11 +299,7 @@ def test_the_worker_saw_every_event_of_the_folder_and_refused_none(
     run: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:
     done, out = run
-    events = sum(
-        len(path.read_bytes().splitlines())
-        for path in (out / "in").glob("*.jsonl")
-        if path.name != "truth.jsonl"
-    )
+    events = sum(len(path.read_bytes().splitlines()) for path in (out / "in").glob("*.jsonl") if path.name != "truth.jsonl")
     assert f"{events:,} in " in done.stdout
     assert (out / "dead-letters.jsonl").read_bytes() == b""
 
@@ -339,3 +318,47 @@ def test_what_it_says_to_try_next_works(run: tuple[subprocess.CompletedProcess[s
     )
     assert told.returncode == 0, told.stderr
     assert "C-0000" in told.stdout
+
+
+def begun(folder: Path, *options: str) -> tuple[subprocess.Popen[str], int]:
+    """A demo that has started its worker, and the worker's process id."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EWS_")}
+    command = [sys.executable, "-m", "stream", "demo", "--customers", "20", *options]
+    demo = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(Path(__file__).parents[3]), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stdout is not None
+    found = re.search(r"process (\d+)", demo.stdout.readline() + demo.stdout.readline())
+    assert found is not None
+    return demo, int(found[1])
+
+
+def test_a_worker_that_dies_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    demo, worker = begun(tmp_path)
+    os.kill(worker, signal.SIGKILL)
+    _, stderr = demo.communicate(timeout=120)
+    assert demo.returncode == 1
+    assert stderr.startswith("ews: the worker ended with exit code -9")
+    log = re.search(r"all of it in (\S+\.log)", stderr)
+    assert log is not None
+    Path(log[1]).unlink()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_worker_goes_when_the_demo_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    demo, worker = begun(tmp_path, "--keep")
+    demo.send_signal(number)
+    demo.communicate(timeout=120)
+    assert demo.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
+    for _ in range(600):
+        status = Path(f"/proc/{worker}/status")
+        if not status.exists() or "State:\tZ" in status.read_text():
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the worker is still there")
