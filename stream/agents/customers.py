@@ -137,6 +137,10 @@ class CustomersStep:
 
     def drain(self) -> Drained:
         """What changed and was said since the last drain."""
+        for customer_id in [each for each, customer in self._live.items() if table.is_bare(customer)]:
+            del self._live[customer_id]
+            if self._rows.pop(customer_id, None) is not None:
+                self._erased.add(customer_id)
         gone = sorted(self._erased.difference(self._live))
         rows: list[tuple[bytes, bytes | None]] = [(table.changelog_key(each), None) for each in gone]
         self._erased.clear()
@@ -207,6 +211,9 @@ class CustomersStep:
             self._evaluate(customer, TRIGGERS[topic], trace)
         elif customer.due is not None and customer.due <= self.clock:
             self._evaluate(customer, "tick", b"")
+        if table.is_bare(customer):
+            # What is told of somebody who was erased, or never known, leaves nothing behind.
+            customer.seen = []
 
     def _erase(self, key: bytes, record: Record) -> None:
         try:

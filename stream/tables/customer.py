@@ -237,6 +237,11 @@ class Customer(msgspec.Struct, omit_defaults=True):
     """Hashes of the event ids last applied."""
 
 
+def is_bare(customer: Customer) -> bool:
+    """Whether nothing is remembered but the ids of events."""
+    return customer.profile is None and msgspec.structs.replace(customer, seen=[]) == Customer(customer.customer_id)
+
+
 class Partition(msgspec.Struct, omit_defaults=True):
     """What a task remembers that belongs to no one customer."""
 

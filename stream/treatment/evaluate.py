@@ -308,7 +308,8 @@ class _Turn:
             ladder.target_silence if self._silent() else 0,
         )
         standing = Standing(customer.rung, customer.rung_since, customer.clear_since)
-        standing = move(standing, self.wanted, self.clock, ladder)
+        began = min((signal.started for signal in customer.signals.values()), default=None)
+        standing = move(standing, self.wanted, self.clock, ladder, began=began if not ladder.hold_days[0] else None)
         customer.rung, customer.rung_since, customer.clear_since = standing
 
     def _broken(self) -> list[Promise]:

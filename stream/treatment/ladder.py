@@ -45,10 +45,16 @@ def target(severities: Iterable[str], *, broken_promise: bool, ladder: Ladder) -
     return max(wanted)
 
 
-def move(standing: Standing, wanted: int, clock: int, ladder: Ladder) -> Standing:
-    """Where the customer stands now: at most one rung from where they stood."""
+def move(standing: Standing, wanted: int, clock: int, ladder: Ladder, *, began: int | None = None) -> Standing:
+    """Where the customer stands now: at most one rung from where they stood.
+
+    `began` is when what is seen began: a trouble that was told late has been watched since then, so that the order in which
+    tasks tell of several troubles makes no difference.
+    """
     rung, since, clear_since = standing
     if wanted > rung:
+        if rung == 0 and began is not None:
+            return Standing(1, min(clock, max(since, began)), 0)
         if clock >= since + ladder.hold_days[rung] * DAY or (rung == 0 and not ladder.hold_days[0]):
             return Standing(rung + 1, clock, 0)
         return Standing(rung, since, 0)
