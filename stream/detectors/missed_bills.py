@@ -1,4 +1,4 @@
-"""Bills of several billers left unpaid within a window: the money goes to some and no longer to all.
+"""Bills left unpaid within a window: of several billers, or of one lender month after month.
 
 Sees
     Missed and part-paid bills of an account, small ones like large ones: a missed telephone bill is an
@@ -6,8 +6,16 @@ Sees
     minimum, while the minimum is.
 
 Maths
-    weight(t) = sum over distinct billers of the highest category weight among their open bills
-                due after t - window
+    weight(t) = sum over open bills due after t - window of  category weight * share
+                share = 1 for one bill of each biller, the one for which that makes most;
+                        repeat_weight_credit for its further bills of credit;
+                        repeat_weight for its other further bills
+
+    Credit is what a lender must be repaid by agreed dates: mortgage, loan, credit_card, car_finance,
+    short_term_credit. Its second missed payment in a row is told by name as a sign of financial difficulty,
+    and counts as that of another biller would. The default window holds three monthly due dates (31 + 31
+    days, and a week for the news): a shorter one would let the first of three missed payments go just before
+    the third is told, and what was said would fall and rise every month.
 
     Severity is the highest threshold reached. Of several events about one bill the latest by its own time
     holds, so that the order of arrival does not matter. A bill leaves when it is paid late, waived, reversed
@@ -17,12 +25,16 @@ Maths
 
 Cries wolf
     One missed bill is most often a slip (a card that expired, a lost letter): it is low and only watches. Two
-    billers are seldom a slip in the same two months; three seldom anything but a lack of money. A bill in
-    dispute or a change of supplier looks the same as a missed one until the biller says so.
+    billers are seldom a slip in the same two months; three seldom anything but a lack of money. Further bills
+    of the same biller often share one cause, such as one mandate for telephone and television: of those that
+    are not credit it takes three to be more than low. A bill in dispute or a change of supplier looks the same
+    as a missed one until the biller says so.
 
 Sources
-    FCA CONC 1.3.1G: non-payment of essential bills such as utility bills, consecutive missed minimum
-    payments. Priority of debts (home, council tax, energy before the rest): the practice of UK debt advice.
+    FCA CONC 1.3.1G (1) failing consecutively to make the minimum payment of a credit card, (5) consecutive
+    failure to meet repayments when due, (4) non-payment of essential bills such as utility bills. That a
+    further bill which is not credit counts half is our own judgement. Priority of debts (home, council tax,
+    energy before the rest): the practice of UK debt advice.
 """
 
 from __future__ import annotations
@@ -70,22 +82,38 @@ def is_open(evidence: Any, k: int, clock: int, config: Any) -> bool:
 
 
 @compiled
+def nano_weight(slot: Any, config: Any) -> int:
+    """What the bill weighs if it is the first of its biller, in billionths."""
+    return int(float(config["bills_category_weight"][int(slot["category"])]) * NANO + 0.5)
+
+
+@compiled
+def nano_share(slot: Any, config: Any) -> int:
+    """What the bill weighs beside another of its biller, in billionths."""
+    return int(float(config["bills_repeat_weight"][int(slot["category"])]) * NANO + 0.5)
+
+
+@compiled
 def score(evidence: Any, clock: int, config: Any) -> float:
-    """The weight of distinct billers with an open bill."""
+    """The weight of the open bills: one of each biller counts whole, its further ones by their share.
+
+    Of a biller's bills the one that gains most by it counts whole, so that the order of slots, which is that
+    of arrival, does not show.
+    """
     total = 0
     for k in range(SLOTS):
         if is_open(evidence, k, clock, config):
             slot = evidence["bills"][k]
-            mine = float(config["bills_category_weight"][int(slot["category"])])
-            heaviest = True
+            whole = nano_weight(slot, config)
+            part = nano_share(slot, config)
+            counts_whole = True
             for j in range(SLOTS):
                 other = evidence["bills"][j]
                 if j != k and int(other["payee"]) == int(slot["payee"]) and is_open(evidence, j, clock, config):
-                    theirs = float(config["bills_category_weight"][int(other["category"])])
-                    if theirs > mine or (theirs == mine and j < k):
-                        heaviest = False
-            if heaviest:
-                total += int(mine * NANO + 0.5)
+                    gain = nano_weight(other, config) - nano_share(other, config)
+                    if gain > whole - part or (gain == whole - part and j < k):
+                        counts_whole = False
+            total += whole if counts_whole else part
     return total / NANO
 
 

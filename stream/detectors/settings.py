@@ -7,7 +7,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,10 @@ from stream.reference.return_codes import CLASSES, Class
 
 Weight = Annotated[float, Field(ge=0.0, le=10.0)]
 Threshold = Annotated[float, Field(gt=0.0, le=100.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+CREDIT_CATEGORIES: Final[frozenset[Category]] = frozenset(("mortgage", "loan", "credit_card", "car_finance", "short_term_credit"))
+"""What a lender must be repaid by agreed dates (FCA CONC 1.3.1G (1) and (5))."""
 
 
 class _Settings(BaseModel):
@@ -65,7 +69,20 @@ class BouncePressureSettings(_Levels):
 class MissedBillsSettings(_Levels):
     """Settings of `missed_bills`."""
 
-    window_days: int = Field(ge=7, le=365, description="Days after its due date for which an unpaid bill counts.")
+    window_days: int = Field(
+        ge=7,
+        le=365,
+        description="Days after its due date for which an unpaid bill counts; under 63, three monthly ones never count together.",
+    )
+    repeat_weight: Share = Field(
+        description="Share of its category's weight that a further open bill of the same biller counts.",
+    )
+    repeat_weight_credit: Share = Field(
+        description=(
+            "The same where its category is credit (mortgage, loan, credit_card, car_finance, short_term_credit): "
+            "consecutive missed payments, FCA CONC 1.3.1G (1) and (5)."
+        ),
+    )
 
 
 class DetectorSettings(_Settings):
@@ -87,6 +104,7 @@ CONFIG = np.dtype(
         ("bills_window", "i8"),
         ("bills_thresholds", "f8", (3,)),
         ("bills_category_weight", "f8", (64,)),
+        ("bills_repeat_weight", "f8", (64,)),
     ]
 )
 """The settings as the compiled functions read them: times in milliseconds, words by their index."""
@@ -107,7 +125,10 @@ def config_of(settings: DetectorSettings) -> npt.NDArray[Any]:
     config["bills_thresholds"] = bills.thresholds
     for index, category in enumerate(CATEGORIES):
         config["bounce_category_weight"][0, index] = bounces.category_weights.get(category, 1.0)
-        config["bills_category_weight"][0, index] = bills.category_weights.get(category, 1.0)
+        weight = bills.category_weights.get(category, 1.0)
+        share = bills.repeat_weight_credit if category in CREDIT_CATEGORIES else bills.repeat_weight
+        config["bills_category_weight"][0, index] = weight
+        config["bills_repeat_weight"][0, index] = weight * share
     return config
 
 

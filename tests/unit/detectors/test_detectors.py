@@ -155,6 +155,30 @@ def test_order_of_arrival_does_not_matter_for_the_pressure() -> None:
     assert scores.pop() == pytest.approx(expected, abs=1e-8)
 
 
+def bill(number: int, payee: str, category: str) -> dict[str, Any]:
+    return {"topic": "bill", "id": f"m{number}", "day": 5 + number, "due": number, "payee": payee, "category": category}
+
+
+@pytest.mark.parametrize(
+    ("bills", "weight"),
+    [
+        (["P telecom"], 1.0),
+        (["P telecom", "P telecom", "P telecom", "P telecom"], 2.5),
+        (["P telecom", "P energy"], 1.25 + 0.5),
+        (["P telecom", "P loan"], 2.0),
+        (["P rent", "P loan", "P credit_card", "P telecom"], 1.5 + 1 + 1 + 0.5),
+        (["P mortgage", "P mortgage", "Q telecom", "Q telecom"], 3.0 + 1.5),
+    ],
+)
+def test_one_bill_of_each_biller_counts_whole_in_whatever_order_they_come(bills: list[str], weight: float) -> None:
+    scores = set()
+    for order in itertools.permutations([bill(n, *one.split()) for n, one in enumerate(bills)]):
+        bank = Bank()
+        bank.run(stream_of(list(order)))
+        scores.add(missed_bills.score(bank.evidence[int(bank.accounts[0]["evidence"])], START + 12 * DAY, CONFIG[0]))
+    assert scores == {weight}
+
+
 def test_bounces_beyond_the_slots_still_weigh() -> None:
     bank = Bank()
     many = SLOTS + 5

@@ -11,7 +11,7 @@ from stream.reference.return_codes import CLASSES
 def test_defaults_load() -> None:
     loaded = settings.load()
     assert loaded.bounce_pressure.thresholds == (1.0, 1.8, 3.0)
-    assert loaded.missed_bills.window_days == 60
+    assert loaded.missed_bills.window_days == 70
 
 
 def test_a_file_of_ones_own_is_merged_key_by_key() -> None:
@@ -27,6 +27,8 @@ def test_a_file_of_ones_own_is_merged_key_by_key() -> None:
     [
         ("[missed_bills]\nwindow_days = 3\n", "missed_bills.window_days"),
         ("[missed_bills]\nlow = 5.0\n", "missed_bills"),
+        ("[missed_bills]\nrepeat_weight = 1.1\n", "missed_bills.repeat_weight"),
+        ("[missed_bills]\nrepeat_weight_credit = -0.1\n", "missed_bills.repeat_weight_credit"),
         ("[bounce_pressure]\nhalf_life = 5.0\n", "bounce_pressure.half_life"),
         ("[bounce_pressure.category_weights]\ngym = 1.0\n", "bounce_pressure.category_weights.gym"),
         ("[bounce_pressure]\nhalf_life_days = nan\n", "bounce_pressure.half_life_days"),
@@ -45,3 +47,13 @@ def test_every_word_has_its_place_in_the_arrays() -> None:
     config = settings.config_of(settings.load())
     assert config["bills_category_weight"][0, CATEGORIES.index("rent")] == 1.5
     assert config["bills_category_weight"][0, CATEGORIES.index("telecom")] == 1.0
+
+
+def test_a_further_bill_counts_its_share_of_its_category_and_credit_its_own() -> None:
+    own = "[missed_bills]\nrepeat_weight = 0.25\nrepeat_weight_credit = 0.8\n[missed_bills.category_weights]\nwater = 0.0\n"
+    shares = settings.config_of(settings.load(own))["bills_repeat_weight"][0]
+    assert shares[CATEGORIES.index("telecom")] == 0.25
+    assert shares[CATEGORIES.index("rent")] == 1.5 * 0.25
+    assert shares[CATEGORIES.index("water")] == 0.0, "what a bank gives no weight has none the second time"
+    credit = {name for name, share in zip(CATEGORIES, shares, strict=False) if share >= 0.8}
+    assert credit == set(settings.CREDIT_CATEGORIES)
