@@ -72,7 +72,7 @@ def ours(broker: Broker, folder: Path, number: int, accounts: int, events: int, 
             if not worker.running:
                 raise SystemExit(f"the worker ended with {worker.returncode}:\n{worker.tail()}")
             # The group's offsets lag by seconds, and cost nothing to ask for.
-            group = job.env["EWS_APP"]
+            group = job.settings().group
             done = sum(max(o, 0) for topic in counts for o in job.client.committed(group, job.topic(topic)))
         cpu = _cpu(worker.pid)
         commits = []

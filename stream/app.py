@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import sys
-from collections.abc import AsyncIterable, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterable, Callable, MutableMapping, Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -37,6 +40,7 @@ DETECTORS = "detectors.toml"
 POLICY = "policy.toml"
 _CHANNEL_SIZE = 4
 """Chunks on their way to a stage; the source waits beyond it."""
+_OBSERVE_SECONDS = 5.0
 
 
 def configuration(settings: Settings) -> Configuration:
@@ -49,6 +53,7 @@ def configuration(settings: Settings) -> Configuration:
         settings={
             "contact_from": settings.contact_from.isoformat() if settings.contact_from else "",
             "partitioner": settings.partitioner,
+            "max_record_bytes": str(settings.max_record_bytes),
         },
         versions=configs.versions(),
     )
@@ -99,6 +104,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     """The Faust application of one worker: a source service, a channel and an agent per stage, a metrics page."""
     config = configuration(settings)
     both = stages_of(config)
+    _expect_free_port(settings)
     facts = checks.check(settings)
     checks.publish_configuration(settings, config)
     for stage in both:
@@ -118,6 +124,8 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         web_tables_enabled=False,
         web_router_enabled=False,
         topic_allow_declare=False,
+        # Faust keeps a folder for tables, of which there are none; the working directory may be read-only.
+        datadir=Path(tempfile.gettempdir()) / "ews-faust",
         loghandlers=[],
     )
     channels = {stage.name: app.channel(maxsize=_CHANNEL_SIZE) for stage in both}
@@ -177,6 +185,11 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         async def watch(self) -> None:
             await failstop.guarded("watch", lambda: sentinel.run(self._stopping))
 
+        @faust.Service.timer(_OBSERVE_SECONDS)
+        async def observe(self) -> None:
+            if source is not None:
+                source.observe()
+
         async def on_stop(self) -> None:
             if source is not None:
                 await failstop.guarded("stop", source.stop)
@@ -187,9 +200,23 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
-        return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        return view.bytes(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return app
+
+
+def _expect_free_port(settings: Settings) -> None:
+    """Raises ConfigurationError where the metrics page could not be served."""
+    if settings.web_port == 0:
+        return
+    try:
+        with socket.create_server((settings.web_host, settings.web_port)):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"EWS_WEB_PORT: {settings.web_host}:{settings.web_port} cannot be used ({os.strerror(error.errno or 0)}): another "
+            "worker on this machine? Give each its own, or 0 for none"
+        ) from error
 
 
 def run(settings: Settings, stages_of: StagesOf = stages) -> None:
@@ -208,13 +235,22 @@ def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     worker.execute_from_commandline()
 
 
+def _without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Exceptions as kinds and places: their text could quote a customer's data."""
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else info if isinstance(info, BaseException) else None
+    if error is not None:
+        event["trace"] = failstop.trace(error)
+    return event
+
+
 def configure_logging(level: str) -> None:
     """structlog as JSON lines on stderr, for our own logs and the libraries' alike."""
     number = logging.getLevelNamesMapping()[level]
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        _without_text,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],

@@ -85,6 +85,12 @@ class TopicsError(ConfigurationError):
 class CheckpointError(ConfigurationError):
     """The checkpoint does not fit the topics as they are now."""
 
+    FRESH = (
+        "start under a new app name (EWS_APP): it reads all inputs anew, so set EWS_CONTACT_FROM to now and history stays "
+        "silent; what is said again keeps its ids"
+    )
+    """The way out that always works."""
+
 
 class StateError(ConfigurationError):
     """Stored state was written by a version this program does not know."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -29,11 +30,10 @@ APPLY_SECONDS = Histogram(
 )
 REBALANCES = Counter("ews_rebalances", "Assignments received from the group.")
 RESTORE_PROGRESS = Gauge("ews_restore_progress_ratio", "Share of the changelog read back.", ["stage", "partition"])
-POSITION_LAG = Gauge("ews_lag_records", "Records between a task's position and the end of its input.", ["topic", "partition"])
+LAG = Gauge("ews_lag_records", "Records between a task's position and the end of its input.", ["topic", "partition"])
 TASKS = Gauge("ews_tasks", "Tasks this worker owns, by state.", ["state"])
 CLOCK = Gauge("ews_clock_timestamp_seconds", "The task's event-time clock.", ["stage", "partition"])
 TICKS = Counter("ews_ticks", "Ticks written.", ["stage"])
-STEP = Gauge("ews_step_count", "What the pure steps have counted since their tasks opened.", ["stage", "what"])
 BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])
 BUILD.labels(__version__).set(1)
 
@@ -49,7 +49,9 @@ def observe_commit(stage: str, seconds: float, commit: Commit) -> None:
             DEAD_LETTERS.labels(dict(output.headers)["ews-reason"].decode()).inc()
 
 
-def forget_task(stage: str, partition: int) -> None:
+def forget_task(stage: str, partition: int, topics: Iterable[str]) -> None:
     """Drops the series of a task that has left this worker."""
     for gauge in (RESTORE_PROGRESS, CLOCK):
         gauge.remove_by_labels({"stage": stage, "partition": str(partition)})
+    for topic in topics:
+        LAG.remove_by_labels({"topic": topic, "partition": str(partition)})

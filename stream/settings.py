@@ -98,6 +98,8 @@ class Settings(BaseSettings):
             )
         if (self.ssl_cert_file is None) != (self.ssl_key_file is None):
             raise ValueError("mTLS needs both EWS_SSL_CERT_FILE and EWS_SSL_KEY_FILE")
+        if self.security_protocol.endswith("SSL"):
+            self._ssl_context()
         return self
 
     def password(self) -> str | None:
@@ -107,6 +109,11 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """The physical name of a topic of the catalogue."""
         return self.topic_prefix + name
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return self.topic_prefix + self.app
 
     def changelog(self, stage: str) -> str:
         """The physical name of a stage's changelog."""
@@ -133,6 +140,8 @@ class Settings(BaseSettings):
         config: dict[str, Any] = {
             "bootstrap.servers": self.bootstrap,
             "security.protocol": self.security_protocol,
+            # A broker that is away is told once, by us; librdkafka would say so twenty times a second.
+            "log_level": 2,
         }
         for key, path in (
             ("ssl.ca.location", self.ssl_ca_file),
@@ -160,8 +169,9 @@ class Settings(BaseSettings):
                 password=_secret(self.ssl_key_password, self.ssl_key_password_file),
             )
         except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(
-                f"EWS_SSL_CA_FILE, EWS_SSL_CERT_FILE or EWS_SSL_KEY_FILE cannot be used: {error.strerror or error}"
+            raise ValueError(
+                "EWS_SSL_CA_FILE, EWS_SSL_CERT_FILE, EWS_SSL_KEY_FILE or the key's password cannot be used: "
+                f"{error.strerror or error}"
             ) from error
         return context
 

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollectio
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
 
 from stream.engine.configs import Configuration
-from stream.errors import ConfigurationError, EngineError, TopicsError
+from stream.errors import ConfigurationError, EngineError, EwsError, TopicsError
 from stream.settings import Settings
 from stream.topics import CATALOGUE
 
@@ -90,7 +90,10 @@ class Admin:
     def find(self, names: Iterable[str]) -> dict[str, Found | None]:
         """The named topics as they are; None for one that does not exist."""
         names = list(names)
-        described = _ask(lambda: self._client.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT))
+        try:
+            described = _ask(lambda: self._client.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT))
+        except KafkaException as error:
+            raise _unreachable(self._settings, error) from error
         found: dict[str, Found | None] = {}
         existing = []
         for name, future in described.items():
@@ -262,8 +265,13 @@ def _ask(question: Callable[[], _T], tries: int = 3) -> _T:
     raise AssertionError
 
 
-def _unreachable(settings: Settings, error: KafkaException) -> ConfigurationError:
-    return ConfigurationError(
-        f"Kafka at EWS_BOOTSTRAP={settings.bootstrap} does not answer ({error.args[0].name()}): is it up, and are "
-        "EWS_SECURITY_PROTOCOL and the credentials right?"
+def _unreachable(settings: Settings, error: KafkaException) -> EwsError:
+    name = error.args[0].name()
+    if error.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+        return ConfigurationError(f"{name}: this login may not describe the topics; docs/security.md lists the rights it needs")
+    told = (
+        f"Kafka at EWS_BOOTSTRAP={settings.bootstrap} does not answer ({name}): is it up, and are EWS_SECURITY_PROTOCOL and the "
+        "credentials right?"
     )
+    # With a login in between, a wrong password looks like silence; without one, the broker is away and will come back.
+    return EngineError(told) if settings.security_protocol == "PLAINTEXT" else ConfigurationError(told)

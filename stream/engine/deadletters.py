@@ -12,7 +12,7 @@ from stream.errors import DeadLetterLimit
 TOPIC = "dead-letters"
 BLOCK = 1_000
 BLOCKS = 10
-"""The limit looks at the last BLOCK * BLOCKS records of a task."""
+"""The limit looks at the last BLOCK * BLOCKS records of a task, to within a block or chunk."""
 FLOOR = 1_000
 """A share of fewer records than this decides nothing."""
 _HEADER_ROOM = 2_000
@@ -39,7 +39,11 @@ def wrap(topic: str, partition: int, record: Record, refused: Refused, max_bytes
         headers.append(("ews-value-sha256", hashlib.sha256(value or b"").hexdigest().encode()))
         headers.append(("ews-value-bytes", str(len(value or b"")).encode()))
         value = b""
-    return Output(TOPIC, record.key, value, tuple(headers))
+    key = record.key
+    if _size(key, value, headers) > max_bytes - _HEADER_ROOM:
+        headers.append(("ews-key-sha256", hashlib.sha256(key or b"").hexdigest().encode()))
+        key = None
+    return Output(TOPIC, key, value, tuple(headers))
 
 
 def _size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> int:
@@ -69,4 +73,5 @@ class Window:
         if self.seen[-1] >= BLOCK:
             self.seen.append(0)
             self.bad.append(0)
-            del self.seen[:-BLOCKS], self.bad[:-BLOCKS]
+        while sum(self.seen[1:]) >= BLOCK * BLOCKS:
+            del self.seen[0], self.bad[0]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from stream.errors import ConfigurationError, EwsError
 
@@ -18,6 +20,13 @@ log = structlog.get_logger()
 def stop(error: BaseException, where: str) -> NoReturn:
     """Logs why and ends the process: exit code 3 for configuration, 1 for the rest. The supervisor starts it again."""
     code = error.exit_code if isinstance(error, EwsError) else 1
+    try:
+        _tell(error, where, code)
+    finally:
+        os._exit(code)  # even where the log cannot be written
+
+
+def _tell(error: BaseException, where: str, code: int) -> None:
     remedy = (
         "mend the configuration, then start again"
         if isinstance(error, ConfigurationError)
@@ -27,27 +36,36 @@ def stop(error: BaseException, where: str) -> NoReturn:
         "fail-stop",
         where=where,
         error=type(error).__name__,
-        # An error of ours never carries a customer's data; of any other only the kind is told.
-        message=str(error) if isinstance(error, EwsError) else _kind(error),
+        message=str(error) if isinstance(error, EwsError) else "see the trace",
         exit_code=code,
         remedy=remedy,
-        exc_info=error if not isinstance(error, EwsError) else None,
+        **({} if isinstance(error, EwsError) else {"trace": trace(error)}),
     )
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
 
 
-def _kind(error: BaseException) -> str:
-    # aiokafka's errors tell of brokers and topics; a ValueError might quote the data it choked on.
-    return str(error) if type(error).__module__.startswith(("aiokafka", "kafka", "confluent")) else "see the traceback"
+def trace(error: BaseException) -> list[str]:
+    """Where an error came from, through all that caused it: kinds and places, never its text, which may quote data."""
+    lines: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None:
+        # aiokafka's errors tell of brokers and topics; a ValueError might quote what it choked on.
+        text = f": {seen}" if isinstance(seen, (EwsError, KafkaError)) else ""
+        lines.append(type(seen).__name__ + text)
+        lines += [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(seen.__traceback__)]
+        seen = seen.__cause__ or seen.__context__
+    return lines
 
 
 async def guarded(where: str, work: Callable[[], Awaitable[None]]) -> None:
     """Runs a coroutine whose failure must not be survived: callbacks and loops whose caller would only log it."""
     try:
         await work()
-    except asyncio.CancelledError:
-        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        stop(error, where)  # cancelled by something below us: the work would end and nobody would notice
     except BaseException as error:
         stop(error, where)

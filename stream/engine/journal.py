@@ -12,6 +12,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     partition: int
     applied: list[tuple[str, int, int]]
     config_hash: str
+    app: str = ""
+    """The job that applied it: another app name on the same topics journals its own run."""
 
 
 encode = msgspec.json.Encoder().encode

@@ -48,6 +48,8 @@ class Runner:
         self.task = task
         self.state = State.OPENING
         self.restore_done, self.restore_total = 0, 0
+        self.committed: dict[str, int] = {}
+        """The inputs' positions of the last transaction written here."""
         self._writer = writer
         self._pacer = pacer
         self._changelog_topic = changelog_topic
@@ -118,6 +120,7 @@ class Runner:
             except FencedError as error:
                 raise await self._fenced(error) from error
             self._pacer.record(self.task.key, timed.cpu)
+            self.committed = commit.positions
             self._room.set()
             metrics.observe_commit(self.task.stage.name, time.perf_counter() - started, commit)
 
@@ -136,7 +139,7 @@ class Runner:
             if self._loop is not None:
                 self._loop.cancel()
             await self._writer.stop()
-        metrics.forget_task(self.task.stage.name, self.task.placement.partition)
+        metrics.forget_task(self.task.stage.name, self.task.placement.partition, self.task.stage.inputs)
 
 
 def verify(
@@ -156,12 +159,12 @@ def verify(
     if state.partitions != partitions:
         raise CheckpointError(
             f"{where}: the state was made with {state.partitions} partitions, the topics have {partitions}. Keys lie elsewhere "
-            "now: replay the inputs into a new app name (EWS_APP), or set the partition count back."
+            f"now: {CheckpointError.FRESH}."
         )
     if state.partitioner != task.placement.partitioner:
         raise CheckpointError(
             f"{where}: the state was made with partitioner {state.partitioner}, EWS_PARTITIONER says "
-            f"{task.placement.partitioner}: set it back, or start under a new app name (EWS_APP)."
+            f"{task.placement.partitioner}: set it back, or {CheckpointError.FRESH}."
         )
     for topic, position in state.positions.items():
         if topic not in bounds:
@@ -170,7 +173,7 @@ def verify(
         if was and now and was != now:
             raise CheckpointError(
                 f"{where}: topic {topic} is not the one the checkpoint was made on (it was deleted and created again): its "
-                "offsets mean nothing. Start under a new app name (EWS_APP), or restore the topic."
+                f"offsets mean nothing. Restore the topic, or {CheckpointError.FRESH}."
             )
         begin, end = bounds[topic]
         if not begin <= position <= end:
@@ -181,5 +184,5 @@ def verify(
                     if position < begin
                     else "The topic has lost records. "
                 )
-                + "To go on from here knowingly, start under a new app name (EWS_APP)."
+                + f"To go on knowingly, {CheckpointError.FRESH}."
             )

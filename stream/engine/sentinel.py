@@ -16,7 +16,7 @@ from stream.settings import Settings
 log = structlog.get_logger()
 
 _TWIN_EVERY = 1.0
-_TOPICS_EVERY = 15.0
+_TOPICS_EVERY = 10.0
 _STRIKES = 2
 _LOOKS = 5
 
@@ -28,6 +28,7 @@ class Sentinel:
         self._settings = settings
         self._source = source
         self._admin = None if settings.embedded_broker else Admin(settings)
+        self._before: dict[str, tuple[str, int]] = {}
 
     async def run(self, stopping: Callable[[], bool]) -> None:
         """Looks until told to stop. A broker that does not answer is no reason to stop: others see to that."""
@@ -70,7 +71,7 @@ class Sentinel:
         if instance is None or self._admin is None:
             return False
         try:
-            members = await asyncio.to_thread(self._admin.members, self._settings.app)
+            members = await asyncio.to_thread(self._admin.members, self._settings.group)
         except KafkaException as error:
             log.debug("sentinel could not look", error=error.args[0].name())
             return False
@@ -84,15 +85,18 @@ class Sentinel:
 
     def _compare(self, names: dict[str, str], now: dict[str, tuple[str, int]]) -> None:
         source = self._source()
+        # A broker that has just come back may not know its topics for a moment: only what is seen twice is true.
+        before, self._before = self._before, now
+        now = {name: told for name, told in now.items() if before.get(name) == told}
         for name, (topic_id, partitions) in now.items():
             was = source.topic_ids.get(names[name])
             if was is not None and topic_id != was:
                 raise CheckpointError(
                     f"topic {name} was deleted and created again under a running worker: its offsets mean nothing any more. "
-                    "Start under a new app name (EWS_APP), or restore the topic."
+                    f"Restore the topic, or {CheckpointError.FRESH}."
                 )
             if names[name] != "configs" and partitions != source.partitions:
                 raise CheckpointError(
-                    f"topic {name} now has {partitions} partitions instead of {source.partitions}: keys lie elsewhere now. "
-                    "Replay the inputs into a new app name (EWS_APP)."
+                    f"topic {name} now has {partitions} partitions instead of {source.partitions}: keys lie elsewhere now: "
+                    f"{CheckpointError.FRESH}."
                 )

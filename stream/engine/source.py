@@ -8,8 +8,9 @@ applied. All of it is bounded: at most one chunk of an input waits, and the chan
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from stream.engine.runner import Runner, State, verify
 from stream.engine.step import Placement, Record, Stage
 from stream.engine.task import Chunk, Context, Task
 from stream.engine.transaction import Writer
-from stream.errors import CheckpointError, EngineError, EwsError, FencedError
+from stream.errors import CheckpointError, EngineError, EwsError, FencedError, GapError
 from stream.settings import Settings
 from stream.topics import CATALOGUE
 
@@ -83,7 +84,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self._logical = {physical: logical for logical, physical in self._physical.items()}
         self._readers = {topic: [s for s in self.stages.values() if topic in s.inputs] for topic in topics}
         self._context = Context(
-            config_hash, settings.dead_letter_limit, settings.max_record_bytes, self._physical
+            config_hash, settings.dead_letter_limit, settings.max_record_bytes, self._physical, settings.app
         )
         self._deliver = deliver
         self._fenced = fenced
@@ -91,6 +92,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self._read: dict[TopicPartition, int] = {}
         self._assigned: set[TopicPartition] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._reporting: asyncio.Task[None] | None = None
+        self._polled = asyncio.Event()
+        self._polled.set()
         check_crcs = not settings.embedded_broker
         self._restore_options = settings.aiokafka()
         self._check_crcs = check_crcs
@@ -98,7 +102,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self.consumer = AIOKafkaConsumer(
             **shared,
             client_id=self.client_id,
-            group_id=settings.app,
+            group_id=settings.group,
             group_instance_id=settings.instance_id,
             auto_offset_reset="none",
             partition_assignment_strategy=(RangePartitionAssignor,),
@@ -125,6 +129,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Commits what has been applied, closes the tasks and leaves the group."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._polled.wait(), timeout=_ENDS_TIMEOUT)
         self.epoch += 1
         await self._commit_all()
         await asyncio.gather(*[runner.close() for runner in self.runners.values()])
@@ -134,15 +140,21 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def poll(self, stopping: Callable[[], bool]) -> None:
         """Polls until told to stop."""
-        last_offsets = asyncio.get_running_loop().time()
-        while not stopping():
-            for partition, records in (await self._getmany()).items():
-                await self._take(partition, records)
-            await self._release()
-            now = asyncio.get_running_loop().time()
-            if now - last_offsets >= _OFFSETS_EVERY:
-                last_offsets = now
-                await self._report_offsets()
+        loop = asyncio.get_running_loop()
+        housekeeping = loop.time()
+        self._polled.clear()
+        try:
+            while not stopping():
+                for partition, records in (await self._getmany()).items():
+                    await self._take(partition, records)
+                if loop.time() - housekeeping >= _OFFSETS_EVERY:
+                    housekeeping = loop.time()
+                    await self._pass_markers()
+                    if self._reporting is None or self._reporting.done():
+                        self._reporting = asyncio.create_task(self._report_offsets())
+                await self._release()
+        finally:
+            self._polled.set()
 
     async def apply(self, delivery: Delivery) -> None:
         """Applies a delivered chunk to its task; one from before a rebalance is dropped, its records are read again."""
@@ -156,6 +168,22 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         started = loop.time()
         runner.apply(delivery.chunk)
         metrics.APPLY_SECONDS.labels(delivery.task[0]).observe(loop.time() - started)
+
+    def observe(self) -> None:
+        """Tells the metrics where the tasks stand."""
+        states = Counter(runner.state.value for runner in self.runners.values())
+        for state in State:
+            metrics.TASKS.labels(state.value).set(states[state.value])
+        for (stage, number), runner in self.runners.items():
+            metrics.CLOCK.labels(stage, str(number)).set(runner.task.step.clock / 1000)
+            if runner.state is not State.OPEN:
+                continue
+            for topic in runner.task.stage.inputs:
+                partition = self._tp(topic, number)
+                end = self.consumer.last_stable_offset(partition) if partition in self._assigned else None
+                if end is not None and end >= 0:
+                    lag = max(0, end - runner.task.position(topic))
+                    metrics.LAG.labels(topic, str(number)).set(lag)
 
     # -- rebalances -----------------------------------------------------------------------------------------------------
 
@@ -193,6 +221,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._resume_ready(self.runners[key])
                 else:
                     self.runners[key] = self._open(key)
+            if beyond := sorted(p for _, p in wanted if p >= self.partitions):
+                raise CheckpointError(
+                    f"the topics now have a partition {beyond[-1]}, they had {self.partitions}: keys lie elsewhere now: "
+                    f"{CheckpointError.FRESH}."
+                )
             log.info("assigned", tasks=[f"{stage}[{p}]" for stage, p in sorted(wanted)])
 
         await failstop.guarded("assignment", assign)
@@ -251,10 +284,25 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         ends = await self._ends.end_offsets(list(inputs.values()))
         bounds = {topic: (begins[tp], ends[tp]) for topic, tp in inputs.items()}
         verify(task, self.topic_ids, self.partitions, bounds)
+        if not task.checkpoint.positions:
+            await self._expect_nothing_before(runner, inputs, begins)
         task.begin(
             {topic: begin for topic, (begin, _) in bounds.items()},
             {topic: self.topic_ids.get(topic, "") for topic in inputs},
         )
+
+    async def _expect_nothing_before(
+        self, runner: Runner, inputs: dict[str, TopicPartition], begins: dict[TopicPartition, int]
+    ) -> None:
+        """A task without state starts at the beginning; the group's offsets bear witness when state there was."""
+        for topic, partition in inputs.items():
+            committed = await self.consumer.committed(partition)
+            if committed is not None and committed > begins[partition]:
+                raise CheckpointError(
+                    f"{runner.name}: the changelog {self.settings.changelog(runner.task.stage.name)} holds no state, yet this "
+                    f"app has read {topic} up to {committed}: the changelog was emptied or made anew. Restore it, or "
+                    f"{CheckpointError.FRESH}."
+                )
 
     def _resume_ready(self, runner: Runner) -> None:
         """Seeks and resumes those inputs of the task whose every reader is open (ticks have two)."""
@@ -289,7 +337,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             names = ", ".join(f"{p.topic}[{p.partition}]" for p in error.args[0])
             raise CheckpointError(
                 f"{names}: the position is outside what the topic holds: records expired before they were read, or the topic "
-                "was made anew. Nothing was skipped. Raise the retention, or start under a new app name (EWS_APP)."
+                f"was made anew. Nothing was skipped. Raise the retention, or {CheckpointError.FRESH}."
+            ) from error
+        except UnicodeDecodeError as error:
+            # The client reads a batch whole and cannot get past it; what it dropped on the way must not be skipped.
+            raise EngineError(
+                "a record in the inputs has a header whose name is not UTF-8, and its batch cannot be read: delete it "
+                "(kafka-delete-records), or have the producer mended"
             ) from error
         return batches
 
@@ -299,17 +353,33 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         if start is None or partition not in self._assigned:
             return
         to = await self.consumer.position(partition)
+        if records and not start <= records[0].offset <= records[-1].offset < to:
+            raise GapError(
+                f"{partition.topic}[{partition.partition}]: fetched {records[0].offset} to {records[-1].offset}, which do not "
+                f"lie in [{start}, {to})"
+            )
         self._read[partition] = to
         topic = self._logical[partition.topic]
+        shared = len(self._readers[topic]) > 1
         for stage in self._readers[topic]:
             key = (stage.name, partition.partition)
-            position = self.runners[key].task.position(topic) if len(self._readers[topic]) > 1 else start
-            if to <= position and len(self._readers[topic]) > 1:
-                continue  # this reader of a shared topic is further on than the other
-            begin = max(start, position)
+            begin = start
+            if shared and (runner := self.runners.get(key)) is not None:
+                begin = max(start, runner.task.position(topic))
+                if to <= begin:
+                    continue  # this reader of a shared topic is further on than the other
             mine = records if begin == start else [record for record in records if record.offset >= begin]
             queue = self._waiting.setdefault(key, {}).setdefault(topic, deque())
             queue.append(_Waiting(Chunk(topic, begin, to, mine)))
+
+    async def _pass_markers(self) -> None:
+        """Moves the tasks over offsets that hold no record (transaction markers), or retention would seem to pass them by."""
+        for partition, start in list(self._read.items()):
+            number, topic = partition.partition, self._logical[partition.topic]
+            if any(self._waiting.get((stage.name, number), {}).get(topic) for stage in self._readers[topic]):
+                continue
+            if partition in self._assigned and await self.consumer.position(partition) > start:
+                await self._take(partition, [])
 
     async def _release(self) -> None:
         """Hands over every waiting chunk whose lower ranks have reached the ends they had after it was fetched."""
@@ -326,7 +396,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                         return  # a rebalance came in between: what waited was dropped and will be read again
                 partition = self._tp(topic, key[1])
                 if partition in self._assigned and partition in self._read:
-                    (self.consumer.pause if queue else self.consumer.resume)(partition)
+                    behind = any(self._waiting.get((s.name, key[1]), {}).get(topic) for s in self._readers[topic])
+                    (self.consumer.pause if behind else self.consumer.resume)(partition)
 
     async def _aim(self) -> None:
         """Sets the targets of new chunks: the ends of all lower ranks of their task, in one question to the brokers."""
@@ -387,10 +458,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         """Tells the group how far we are. Only monitoring reads it: the truth is in the checkpoint."""
         offsets: dict[TopicPartition, int] = {}
         for runner in self.runners.values():
-            if runner.state is State.OPEN:
-                for topic, position in runner.task.checkpoint.positions.items():
-                    partition = self._tp(topic, runner.task.placement.partition)
-                    offsets[partition] = min(position, offsets.get(partition, position))
+            for topic, position in runner.committed.items():
+                partition = self._tp(topic, runner.task.placement.partition)
+                offsets[partition] = min(position, offsets.get(partition, position))
         offsets = {partition: offset for partition, offset in offsets.items() if partition in self._assigned}
         if not offsets:
             return

@@ -32,6 +32,8 @@ class Commit:
     """Outputs and dead letters."""
     journal: bytes
     events: int
+    positions: dict[str, int]
+    """Where the task stands once this is written."""
 
 
 class Context(NamedTuple):
@@ -42,6 +44,7 @@ class Context(NamedTuple):
     max_record_bytes: int
     physical: dict[str, str]
     """Topic names as Kafka has them, by logical name."""
+    app: str = ""
 
 
 class Task:
@@ -97,11 +100,11 @@ class Task:
     def apply(self, chunk: Chunk) -> None:
         """Applies a chunk. Raises GapError unless it continues exactly where the task stands."""
         position = self.checkpoint.positions[chunk.topic]
+        records = chunk.records
         if chunk.from_ != position:
             raise GapError(
                 f"{chunk.topic}[{self.placement.partition}]: the chunk starts at {chunk.from_}, the task stands at {position}"
             )
-        records = chunk.records
         refused = self.step.apply(chunk.topic, records) if records else []
         for bad in refused:
             self._dead.append(
@@ -114,7 +117,8 @@ class Task:
                 )
             )
             self.refused[bad.reason.value] = self.refused.get(bad.reason.value, 0) + 1
-        self._window.count(len(records), len(refused))
+        if chunk.topic != "ticks":
+            self._window.count(len(records), len(refused))
         if records:
             feeds = self.checkpoint.feeds
             feeds[chunk.topic] = max(feeds.get(chunk.topic, 0), records[-1].timestamp)
@@ -136,13 +140,14 @@ class Task:
         state.seen, state.bad = self._window.seen, self._window.bad
         state.transactions += 1
         entry = journal.Entry(
-            self.stage.name, self.placement.partition, self._applied, self.context.config_hash
+            self.stage.name, self.placement.partition, self._applied, self.context.config_hash, self.context.app
         )
         commit = Commit(
             rows=[*drained.rows, (checkpoints.KEY, checkpoints.encode(state))],
             outputs=[*drained.outputs, *self._dead],
             journal=journal.encode(entry),
             events=self.events,
+            positions=dict(state.positions),
         )
         self._applied, self._dead, self.events = [], [], 0
         return commit

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from stream.engine import checkpoint
 from tests.integration.conftest import MakeBroker
-from tests.kafka import Broker, Process, wait_until
+from tests.kafka import Broker, Message, Process, wait_until
 from tests.kafka.broker import COMPACT_NOW
 from tests.kafka.job import Job
 from tests.kafka.toy import BAD, expected
@@ -332,3 +334,79 @@ def test_sigint_stops_in_order_too(job: Job) -> None:
     wait_until(partial(opened, worker), 60, "tasks open")
     worker._signal(signal.SIGINT)
     assert worker.wait(30) == 0
+
+
+def test_a_changelog_made_anew_under_a_stopped_worker_stops_it(job: Job) -> None:
+    """Without its state a task would read everything again, and say everything twice."""
+    produce(job, keys(3_000))
+    worker = job.start()
+    job.wait_applied(["payments"])
+    wait_until(lambda: max(job.client.committed(job.settings().group, job.topic("payments"))) > 0, 30, "group offsets")
+    worker.terminate()
+    worker.wait(30)
+    said = len(job.read("signals"))
+    job.client.delete_topic(job.changelog)
+    job.create_topics()
+    worker = job.start()
+    assert worker.wait(60) == 3
+    assert "holds no state" in worker.log()
+    assert len(job.read("signals")) == said
+
+
+def test_transaction_markers_at_the_end_of_an_input_are_passed_too(job: Job) -> None:
+    """Else retention would one day overtake a position that has nothing more to read."""
+    chosen = keys(3_000)
+    produce(job, chosen)
+    job.client.produce(job.topic("payments"), [Message(0, b"A0001", b"x")], transaction="abort")
+    worker = job.start()
+    job.wait_for("signals", len(expected(chosen)))
+    end = job.client.end_offsets(job.topic("payments"))[0]
+    wait_until(lambda: job.applied()["payments", 0] == end, 30, "the position at the very end", 0.5)
+    worker.terminate()
+    worker.wait(30)
+    job.client.delete_records(job.topic("payments"), {0: end})
+    worker = job.start()
+    wait_until(partial(opened, worker), 60, "tasks open")
+    job.check_journal()
+
+
+def test_another_app_on_the_same_topics_keeps_its_own_state_and_journal(job: Job) -> None:
+    chosen = keys(2_000)
+    produce(job, chosen)
+    worker = job.start()
+    job.wait_for("signals", len(expected(chosen)))
+    worker.terminate()
+    worker.wait(30)
+    job.env["EWS_APP"] = "second"
+    job.create_topics()
+    job.start()
+    job.wait_for("signals", 2 * len(expected(chosen)))
+    job.check_journal()
+
+
+def test_metrics_are_served_on_loopback(job: Job) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    chosen = keys(3_000)
+    produce(job, chosen)
+    worker = job.start(EWS_WEB_PORT=str(port))
+    job.wait_for("signals", len(expected(chosen)))
+
+    def scraped() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            assert page.headers["Content-Type"].startswith("text/plain")
+            lines = [line for line in page.read().decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    def caught_up() -> dict[str, float] | None:
+        found = scraped()
+        return found if found.get('ews_lag_records{partition="0",topic="payments"}') == 0 else None
+
+    found = wait_until(caught_up, 30, "lag 0", 0.5)
+    assert found['ews_tasks{state="open"}'] == 8
+    assert found['ews_outputs_total{topic="signals"}'] == len(expected(chosen))
+    assert found['ews_clock_timestamp_seconds{partition="0",stage="accounts"}'] > 1_700_000_000
+    second = job.start("port-taken", EWS_WEB_PORT=str(port))
+    assert second.wait(60) == 3
+    assert "EWS_WEB_PORT" in second.log()
+    assert worker.running

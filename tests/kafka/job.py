@@ -124,7 +124,8 @@ class Job:
 
     def entries(self) -> list[tuple[Received, journal.Entry]]:
         """The journal."""
-        return [(record, journal.decode(record.value or b"")) for record in self.read("journal")]
+        entries = [(record, journal.decode(record.value or b"")) for record in self.read("journal")]
+        return [(record, entry) for record, entry in entries if entry.app == self.env["EWS_APP"]]
 
     def applied(self) -> Counter[tuple[str, int]]:
         """How far the journal has come, by topic and partition (ticks: of the accounts stage)."""

@@ -120,7 +120,7 @@ def test_the_limit_looks_at_the_last_ten_thousand_and_survives_a_restart() -> No
         restarted.apply(Chunk("payments", position, position + 100, lines(*[BAD] * 100, start=position)))
         position += 100
     with pytest.raises(DeadLetterLimit):
-        restarted.apply(Chunk("payments", position, position + 200, lines(*[BAD] * 200, start=position)))
+        restarted.apply(Chunk("payments", position, position + 400, lines(*[BAD] * 400, start=position)))
 
 
 def test_a_checkpoint_of_another_version_is_refused_in_words() -> None:
