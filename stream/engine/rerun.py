@@ -1,22 +1,39 @@
-"""The auditor's replay: applies exactly what the live run applied, in its order, and says again what it said."""
+"""The auditor's replay: applies exactly what the live run applied, in its order, and says again what it said.
+
+Of the settings here it uses only where Kafka is, the topic prefix, and nothing that changes an output: that comes from the
+journalled configuration. It asks of Kafka no more than to describe and read topics.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from stream.engine import checks, configs, journal
+from stream.engine import configs, journal
 from stream.engine.configs import Configuration
 from stream.engine.offline import Line
+from stream.engine.partitioner import Partitioner, partition_of
 from stream.engine.step import Output, Placement, Stage
 from stream.engine.task import Chunk, Context, Task
-from stream.errors import CheckpointError, ConfigurationError, EngineError
+from stream.engine.transaction import READ_BACK
+from stream.errors import CheckpointError, ConfigurationError, EngineError, EwsError, TopicsError
 from stream.settings import Settings
+from stream.topics import CATALOGUE, CUSTOMERS_INPUTS
 
 _TIMEOUT = 30.0
+_GONE = frozenset({KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET})
+_FORBIDDEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
+
+READ = tuple(topic.name for topic in CATALOGUE if topic.role != "output" or topic.name in CUSTOMERS_INPUTS)
+"""The topics that a replay reads."""
+
+StagesOf = Callable[[Configuration], Sequence[Stage]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,48 +48,260 @@ class Applied:
     events: int
 
 
-def _consumer(settings: Settings) -> Consumer:
-    return Consumer(
-        {
-            **settings.librdkafka(),
-            "group.id": f"{settings.app}-replay",  # never joined: partitions are assigned by hand
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "error",
-        }
-    )
+def partitions(settings: Settings, topics: Iterable[str] = READ) -> int:
+    """The partition count that these topics (logical names) share.
+
+    Raises TopicsError where one is missing or the counts differ, EngineError where no broker answers.
+    """
+    found = _counts(settings)
+    counts = {topic: found.get(settings.topic(topic), 0) for topic in topics}
+    if missing := sorted(settings.topic(topic) for topic, count in counts.items() if not count):
+        raise TopicsError(
+            f"{settings.bootstrap} shows no topic {', '.join(missing)}: is EWS_TOPIC_PREFIX right, and may this login describe "
+            "them?"
+        )
+    counts.pop("configs", None)
+    if len(set(counts.values())) != 1:
+        raise TopicsError(f"partition counts differ ({sorted(counts.items())}): these are not the topics of one job")
+    return next(iter(counts.values()))
+
+
+def _counts(settings: Settings) -> dict[str, int]:
+    """Partitions by physical name, of all topics that this login sees. Nothing is created by asking."""
+    try:
+        known = AdminClient(settings.librdkafka()).list_topics(timeout=_TIMEOUT).topics
+    except KafkaException as error:
+        raise _no_answer(settings.bootstrap, error.args[0]) from error
+    return {name: len(topic.partitions) for name, topic in known.items()}
+
+
+def configurations(settings: Settings) -> dict[str, Configuration]:
+    """All that the `configs` topic holds, by hash."""
+    found: dict[str, Configuration] = {}
+    for partition in range(_counts(settings).get(settings.topic("configs"), 0)):
+        with _Reader(settings, settings.topic("configs"), partition) as reader:
+            for line in reader.take(reader.end):
+                if line.key is not None and line.value is not None:
+                    found[line.key.decode("ascii", "replace")] = configs.decode(line.value)
+    return found
+
+
+def replay(settings: Settings, stages_of: StagesOf, partition: int) -> Iterator[Applied]:
+    """Applies every journalled transaction of a partition, both stages, from the journal's start to its present end.
+
+    Raises CheckpointError where the journal or a range of an input is missing, doubled or no longer there, ConfigurationError
+    where a configuration is missing or the library versions differ from those of the live run, EngineError where the brokers
+    do not answer.
+
+    Holds the state of the partition once; a second time, as changelog rows, where `configs` holds more than one configuration.
+    """
+    count = partitions(settings)
+    with _Reader(settings, settings.topic("journal"), partition) as entries:
+        if entries.begin:
+            raise CheckpointError(
+                f"the journal of partition {partition} reaches back to offset {entries.begin} only: what came before has expired, "
+                "and with it the state that the rest begins with. A replay needs the journal and the inputs from their start: "
+                "keep them for as long as you want to replay (EWS_RETENTION_DAYS)."
+            )
+        # Read after the journal's end was fixed: a configuration is written before anything is applied under it.
+        run = _Run(settings, stages_of, configurations(settings), Placement(partition, count, "murmur2"))
+        try:
+            for line in entries.take(entries.end):
+                yield run.apply(_entry(line), line.timestamp)
+        finally:
+            run.close()
+
+
+def committed(settings: Settings, topics: Sequence[str], key: bytes | None = None) -> Iterator[tuple[str, bytes, bytes]]:
+    """Logical topic, key and value of every committed record of some outputs that has both.
+
+    With `key`, of that key alone, from the partitions it can lie in. Raises as `partitions`.
+    """
+    count = partitions(settings, topics)
+    own: set[Partitioner] = set()
+    if key is not None:
+        own = {_partitioner(config) for config in configurations(settings).values()} or {settings.partitioner}
+    for topic in topics:
+        wanted: Iterable[int] = range(count)
+        if key is not None:
+            placed_by: set[Partitioner] = own if topic in READ_BACK else {"murmur2"}
+            wanted = sorted({partition_of(key, count, partitioner) for partitioner in placed_by})
+        for partition in wanted:
+            with _Reader(settings, settings.topic(topic), partition) as reader:
+                for line in reader.take(reader.end):
+                    if line.value is not None and line.key is not None and key in (None, line.key):
+                        yield topic, line.key, line.value
+
+
+class _Run:
+    """The tasks of one partition as the journal leads them through their inputs."""
+
+    def __init__(
+        self, settings: Settings, stages_of: StagesOf, known: dict[str, Configuration], placement: Placement
+    ) -> None:
+        self._settings = settings
+        self._stages_of = stages_of
+        self._known = known
+        self._placement = placement
+        self._tasks: dict[str, Task] = {}
+        self._readers: dict[tuple[str, str], _Reader] = {}
+        self._written: dict[str, dict[bytes, bytes]] | None = {} if len(known) > 1 else None
+        """By stage, what its changelog would hold after compaction; None where no configuration can follow another."""
+
+    def apply(self, entry: journal.Entry, at: int) -> Applied:
+        """Applies one transaction."""
+        task = self._task(entry)
+        events = 0
+        for topic, start, to in entry.applied:
+            reader = self._readers.get((entry.stage, topic))
+            if reader is None:
+                reader = _Reader(self._settings, self._settings.topic(topic), entry.partition, start)
+                self._readers[entry.stage, topic] = reader
+                task.begin({topic: start}, {})
+            if (position := task.position(topic)) != start:
+                raise CheckpointError(
+                    f"the journal of {entry.stage}[{entry.partition}] goes from {topic} {position} to {start}: a range is "
+                    + ("missing" if start > position else "applied twice")
+                )
+            lines = list(reader.take(to))
+            task.apply(Chunk(topic, start, to, lines))
+            events += len(lines)
+        commit = task.take()
+        if commit is None:
+            return Applied(entry.stage, entry.partition, at, [], 0)
+        if self._written is not None:
+            remember(self._written.setdefault(entry.stage, {}), commit.rows[:-1])
+        return Applied(entry.stage, entry.partition, at, commit.outputs, events)
+
+    def _task(self, entry: journal.Entry) -> Task:
+        task = self._tasks.get(entry.stage)
+        if task is not None and task.context.config_hash == entry.config_hash:
+            return task
+        config = self._known.get(entry.config_hash)
+        if config is None:
+            raise ConfigurationError(
+                f"the topic {self._settings.topic('configs')} does not hold configuration {entry.config_hash}, under which "
+                f"{entry.stage}[{entry.partition}] ran"
+            )
+        _expect_versions(config)
+        stage = next((stage for stage in self._stages_of(config) if stage.name == entry.stage), None)
+        if stage is None:
+            raise CheckpointError(f"the journal names a stage {entry.stage}, which this program does not have")
+        context = Context(
+            entry.config_hash,
+            1.0,  # the live run has already judged the share of dead letters
+            int(config.settings.get("max_record_bytes", self._settings.max_record_bytes)),
+            {name: self._settings.topic(name) for name in stage.inputs},
+        )
+        fresh = Task(stage, self._placement._replace(partitioner=_partitioner(config)), context)
+        if task is not None:
+            # The live run was started anew under another configuration: its state went on, and so does ours.
+            assert self._written is not None  # two hashes were found in `configs`
+            fresh.step.restore(self._written.get(entry.stage, {}).items())
+            fresh.checkpoint = task.checkpoint
+        self._tasks[entry.stage] = fresh
+        return fresh
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+
+
+def remember(written: dict[bytes, bytes], rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+    """Keeps what a compacted changelog would: the last value of each key, in the order of the last writes."""
+    for key, value in rows:
+        written.pop(key, None)
+        if value is not None:
+            written[key] = value
+
+
+def _partitioner(config: Configuration) -> Partitioner:
+    name = config.settings.get("partitioner", "murmur2")
+    for known in get_args(Partitioner):
+        if name == known:
+            return known  # type: ignore[no-any-return] # one of the literals
+    raise ConfigurationError(f"the journalled configuration names a partitioner {name}, which this program does not know")
+
+
+def _expect_versions(config: Configuration) -> None:
+    now = configs.versions()
+    if config.versions != now:
+        differ = ", ".join(
+            f"{name} {config.versions.get(name)} (here {now.get(name)})"
+            for name in sorted(config.versions.keys() | now.keys())
+            if config.versions.get(name) != now.get(name)
+        )
+        raise ConfigurationError(f"the live run used {differ}: install those versions to reproduce its bytes")
+
+
+def _entry(line: Line) -> journal.Entry:
+    try:
+        return journal.decode(line.value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"the journal's record at offset {line.offset} is not one: was it written by something else?") from error
 
 
 class _Reader:
-    """Committed records of one partition, read forwards only."""
+    """Committed records of one partition, forwards only, from `start` (the first there is, where not given)."""
 
-    def __init__(self, settings: Settings, topic: str, partition: int, start: int) -> None:
-        self._consumer = _consumer(settings)
-        self._consumer.assign([TopicPartition(topic, partition, start)])
+    def __init__(self, settings: Settings, topic: str, partition: int, start: int | None = None) -> None:
         self._where = f"{topic}[{partition}]"
+        self._bootstrap = settings.bootstrap
         self._held: list[Message] = []
         """Fetched and not yet taken, the next one last."""
         self._eof = -1
         """The end of the partition when it was last reached."""
+        self._consumer = Consumer(
+            {
+                **settings.librdkafka(),
+                "group.id": f"{settings.app}-replay",  # never joined: partitions are assigned by hand
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "error",
+            }
+        )
+        try:
+            self.begin, self.end = self._bounds(topic, partition)
+            """The offsets that the partition holds now: from `begin`, below `end`."""
+            if start is not None and not self.begin <= start <= self.end:
+                raise self._gone(start)
+            self._consumer.assign([TopicPartition(topic, partition, self.begin if start is None else start)])
+        except BaseException:
+            self.close()
+            raise
 
-    def take(self, to: int | None) -> list[Line]:
-        """All records below offset `to` (None: up to the present end) that were not taken yet."""
-        lines: list[Line] = []
+    def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        try:
+            bounds: tuple[int, int] | None = self._consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=_TIMEOUT
+            )
+        except KafkaException as error:
+            raise self._told(error.args[0]) from error
+        if bounds is None:
+            raise _no_answer(self._bootstrap)
+        return bounds
+
+    def take(self, to: int) -> Iterator[Line]:
+        """The records below offset `to` that were not taken yet, as they come. Ends also where the last of them are not there any
+        more (compacted), or were none (transaction markers).
+        """
+        if to > self.end:
+            raise self._gone(to)
         while True:
             while self._held:
-                if to is not None and _offset(self._held[-1]) >= to:
-                    return lines
-                lines.append(_line(self._held.pop()))
-            if self._eof >= (0 if to is None else to):
-                return lines
+                if _offset(self._held[-1]) >= to:
+                    return
+                yield _line(self._held.pop())
+            if self._eof >= to or self.begin == self.end:
+                return
             self._fill()
 
     def _fill(self) -> None:
         deadline = time.monotonic() + _TIMEOUT
         while not (messages := self._consumer.consume(2_000, 0.1)):
             if time.monotonic() > deadline:
-                raise EngineError(f"{self._where}: no answer from the broker within {_TIMEOUT:.0f} s")
+                raise _no_answer(self._bootstrap)
         for message in messages:
             error = message.error()
             if error is None:
@@ -80,14 +309,46 @@ class _Reader:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._eof = _offset(message)
             else:
-                raise CheckpointError(
-                    f"{self._where}: {error.name()}: the journal names records that are no longer there. Replay reaches back as "
-                    "far as the inputs' retention does."
-                )
+                raise self._told(error)
         self._held.reverse()
+
+    def _told(self, error: KafkaError) -> EwsError:
+        return told(error, self._where, self._bootstrap)
+
+    def _gone(self, offset: int) -> CheckpointError:
+        return CheckpointError(
+            f"the journal names offset {offset} of {self._where}, which holds [{self.begin}, {self.end}) only: "
+            + ("records have expired" if offset < self.begin else "the topic has lost records, or was made anew")
+            + ". A replay reaches back as far as every input does (EWS_RETENTION_DAYS)."
+        )
 
     def close(self) -> None:
         self._consumer.close()
+
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def told(error: KafkaError, where: str, bootstrap: str) -> EwsError:
+    """What an error of the client means: records that are gone, a right that is missing, or brokers that do not answer."""
+    if error.code() in _GONE:
+        return CheckpointError(
+            f"{where}: {error.name()}: records that the journal names expired while they were read. A replay reaches back as far "
+            "as every input does (EWS_RETENTION_DAYS)."
+        )
+    if error.code() in _FORBIDDEN:
+        return ConfigurationError(f"{where}: {error.name()}: this login may not read it; a replay needs Read and Describe")
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return TopicsError(f"{where}: {error.name()}: there is no such topic any more")
+    return _no_answer(bootstrap, error)
+
+
+def _no_answer(bootstrap: str, error: KafkaError | None = None) -> EngineError:
+    why = "" if error is None else f" ({error.name()})"
+    return EngineError(f"no answer from Kafka at {bootstrap} within {_TIMEOUT:.0f} s{why}: try again when it is up")
 
 
 def _line(message: Message) -> Line:
@@ -99,120 +360,3 @@ def _offset(message: Message) -> int:
     offset = message.offset()
     assert offset is not None  # only a message that was never sent has none
     return offset
-
-
-def configuration(settings: Settings, config_hash: str) -> Configuration:
-    """The configuration behind a hash, from the `configs` topic. Raises ConfigurationError when it is not there."""
-    reader = _Reader(settings, settings.topic("configs"), 0, OFFSET_BEGINNING)
-    try:
-        for line in reader.take(None):
-            if line.key == config_hash.encode() and line.value is not None:
-                return configs.decode(line.value)
-    finally:
-        reader.close()
-    raise ConfigurationError(f"the topic {settings.topic('configs')} does not hold configuration {config_hash}")
-
-
-def replay(
-    settings: Settings, stages_of: Callable[[Configuration], Sequence[Stage]], partition: int
-) -> Iterator[Applied]:
-    """Applies every journalled transaction of a partition, both stages, from the journal's start.
-
-    Raises CheckpointError where a range is missing, doubled or no longer readable, and ConfigurationError where the library
-    versions differ from those of the live run.
-    """
-    partitions = checks.check(settings).partitions
-    entries = _Reader(settings, settings.topic("journal"), partition, OFFSET_BEGINNING)
-    tasks: dict[str, Task] = {}
-    readers: dict[tuple[str, str], _Reader] = {}
-    positions: dict[tuple[str, str], int] = {}
-    hashes: dict[str, str] = {}
-    written: dict[str, dict[bytes, bytes]] = {}
-    try:
-        for line in entries.take(None):
-            entry = journal.decode(line.value or b"")
-            if hashes.setdefault(entry.stage, entry.config_hash) != entry.config_hash:
-                # The live run was started anew under another configuration: its state went on, and so does ours.
-                step = _stage(settings, stages_of, entry).create(tasks[entry.stage].placement)
-                step.restore(written[entry.stage].items())
-                tasks[entry.stage].step = step
-                hashes[entry.stage] = entry.config_hash
-            task = tasks.get(entry.stage)
-            if task is None:
-                task = tasks[entry.stage] = _task(settings, stages_of, entry, partitions)
-            events = 0
-            for topic, start, to in entry.applied:
-                key = entry.stage, topic
-                if key not in readers:
-                    readers[key] = _Reader(settings, settings.topic(topic), partition, start)
-                    positions[key] = start
-                    task.begin({topic: start}, {})
-                if positions[key] != start:
-                    raise CheckpointError(
-                        f"the journal of {entry.stage}[{partition}] goes from {topic} {positions[key]} to {start}: a range is "
-                        + ("missing" if start > positions[key] else "applied twice")
-                    )
-                lines = readers[key].take(to)
-                positions[key] = to
-                task.apply(Chunk(topic, start, to, lines))
-                events += len(lines)
-            commit = task.take()
-            assert commit is not None  # an entry applies at least one range
-            _remember(written.setdefault(entry.stage, {}), commit.rows[:-1])
-            yield Applied(entry.stage, partition, line.timestamp, commit.outputs, events)
-    finally:
-        entries.close()
-        for reader in readers.values():
-            reader.close()
-
-
-def committed(settings: Settings, topics: Sequence[str], key: bytes | None) -> Iterator[tuple[str, bytes, bytes]]:
-    """Logical topic, key and value of every committed record of some topics; of one key alone where it is given."""
-    partitions = checks.check(settings).partitions
-    for topic in topics:
-        for partition in range(partitions):
-            reader = _Reader(settings, settings.topic(topic), partition, OFFSET_BEGINNING)
-            try:
-                for line in reader.take(None):
-                    if line.value is not None and line.key is not None and key in (None, line.key):
-                        yield topic, line.key, line.value
-            finally:
-                reader.close()
-
-
-def _stage(settings: Settings, stages_of: Callable[[Configuration], Sequence[Stage]], entry: journal.Entry) -> Stage:
-    config = configuration(settings, entry.config_hash)
-    now = configs.versions()
-    if config.versions != now:
-        differ = ", ".join(
-            f"{name} {config.versions.get(name)} (here {now.get(name)})"
-            for name in sorted(config.versions.keys() | now.keys())
-            if config.versions.get(name) != now.get(name)
-        )
-        raise ConfigurationError(f"the live run used {differ}: install those versions to reproduce its bytes")
-    return next(stage for stage in stages_of(config) if stage.name == entry.stage)
-
-
-def _task(
-    settings: Settings,
-    stages_of: Callable[[Configuration], Sequence[Stage]],
-    entry: journal.Entry,
-    partitions: int,
-) -> Task:
-    stage = _stage(settings, stages_of, entry)
-    context = Context(
-        entry.config_hash,
-        1.0,  # the live run has already judged the share of dead letters
-        settings.max_record_bytes,
-        {name: settings.topic(name) for name in stage.inputs},
-    )
-    return Task(stage, Placement(entry.partition, partitions, settings.partitioner), context)
-
-
-def _remember(written: dict[bytes, bytes], rows: list[tuple[bytes, bytes | None]]) -> None:
-    """What the changelog would hold after compaction: state for a restart under another configuration."""
-    for key, value in rows:
-        if value is None:
-            written.pop(key, None)
-        else:
-            written[key] = value

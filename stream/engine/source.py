@@ -26,7 +26,7 @@ from stream.engine.runner import Runner, State, verify
 from stream.engine.step import Placement, Record, Stage
 from stream.engine.task import Chunk, Context, Task
 from stream.engine.transaction import Writer
-from stream.errors import CheckpointError, EngineError, EwsError, FencedError, GapError
+from stream.errors import CheckpointError, EngineError, EwsError, FencedError, GapError, TopicsError
 from stream.settings import Settings
 from stream.topics import CATALOGUE
 
@@ -236,6 +236,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         for stage in self.stages.values():
             for number in {partition for topic, partition in have if topic in stage.inputs}:
                 missing = [topic for topic in stage.inputs if (topic, number) not in have]
+                gone = [topic for topic in missing if not self.consumer.partitions_for_topic(self._physical[topic])]
+                if gone:
+                    raise TopicsError(
+                        f"topic {self._physical[gone[0]]} is gone. Where it was deleted on purpose and is made anew "
+                        f"(ews topics create), its offsets mean nothing to the checkpoint: {CheckpointError.FRESH}."
+                    )
                 if missing:
                     raise EngineError(
                         f"partition {number} of {missing} went to another worker than the rest of stage {stage.name}: all "

@@ -274,7 +274,9 @@ def test_records_on_the_wrong_partition_are_set_aside(job: Job, now: datetime) -
     assert {dict(r.headers)["ews-reason"] for r in dead} == {b"mispartitioned"}
 
 
-def test_inputs_placed_by_crc32_meet_what_the_job_itself_writes(broker: Broker, prefix: str, tmp_path: Path, now: datetime) -> None:
+def test_inputs_placed_by_crc32_meet_what_the_job_itself_writes(
+    broker: Broker, prefix: str, tmp_path: Path, now: datetime
+) -> None:
     """librdkafka's default partitioner: signals must reach the partition where the customer's record lies."""
     job = Job(broker, tmp_path, prefix, EWS_PARTITIONER="crc32")
     job.create_topics()
