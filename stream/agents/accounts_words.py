@@ -52,6 +52,12 @@ def listed(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
+def figure(number: float) -> str:
+    """A number as people write it: at most two decimals, none that say nothing."""
+    text = f"{number:.2f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def money(event: EventNote) -> str:
     """`GBP 38.20`, or nothing where the amount was not told."""
     return f"{event.currency} {to_text(event.amount, event.currency)}" if event.amount >= 0 else ""
@@ -68,7 +74,7 @@ def _bill(event: EventNote) -> str:
 
 def _owed(event: EventNote) -> str:
     amount = money(event)
-    return f"{amount} for the {noun(event.category)}" if amount else f"the {noun(event.category)}"
+    return f"{noun(event.category)} ({amount})" if amount else noun(event.category)
 
 
 def _clears(events: Sequence[EventNote], expires: int, otherwise: str) -> str:
@@ -76,10 +82,10 @@ def _clears(events: Sequence[EventNote], expires: int, otherwise: str) -> str:
     if events:
         # A payment that was presented twice is owed once.
         owed = list(dict.fromkeys(map(_owed, events)))
-        parts.append(f"when {listed(owed)} {'is' if len(owed) == 1 else 'are'} paid")
+        parts.append(f"once paid: {listed(owed)}")
     if expires > 0:
-        parts.append(f"by itself on {day(expires)}, {otherwise}")
-    return f"Clears {', or '.join(parts)}." if parts else ""
+        parts.append(f"by itself on {day(expires)} {otherwise}")
+    return f"Clears {'; or '.join(parts)}." if parts else ""
 
 
 def _threshold(thresholds: tuple[float, float, float], severity: int) -> float:
@@ -113,8 +119,8 @@ def _of_bounces(finding: Finding, events: Sequence[EventNote], ids: tuple[str, .
         ReasonRecord(
             code="bounce_pressure",
             text=(
-                f"Weighed by reason, kind of bill and age this comes to {finding.score:.2f}, "
-                f"where {_threshold(own.thresholds, finding.severity):g} is the mark."
+                f"Weighed by reason, kind of bill and age this comes to {figure(finding.score)}, "
+                f"where {figure(_threshold(own.thresholds, finding.severity))} is the mark."
             ),
             value=finding.score,
             unit="weight",
@@ -145,8 +151,8 @@ def _of_bills(finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...
         ReasonRecord(
             code="missed_billers",
             text=(
-                f"Counted by biller and weighed by kind of bill this comes to {finding.score:.2f}, "
-                f"where {_threshold(own.thresholds, finding.severity):g} is the mark."
+                f"Counted by biller and weighed by kind of bill this comes to {figure(finding.score)}, "
+                f"where {figure(_threshold(own.thresholds, finding.severity))} is the mark."
             ),
             value=finding.score,
             unit="weight",

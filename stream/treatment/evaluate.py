@@ -46,7 +46,8 @@ from stream.treatment.permission import (
     checks,
     may_contact,
 )
-from stream.treatment.policy import Policy, TreatmentPolicy
+from stream.treatment.policy import Policy, Rule, TreatmentPolicy
+from stream.treatment.words import HOLDS, date_words, discreet
 
 HOLDS_KEPT: Final = 90 * DAY
 HISTORY_KEPT: Final = 35 * DAY
@@ -94,7 +95,7 @@ _escalation_decoder = msgspec.json.Decoder(EscalationRecord)
 
 IMPROVED: Final = ReasonRecord(
     code="signals_cleared",
-    text="All signs of stress that were seen have cleared.",
+    text="No sign of stress has been open for a while.",
     value=0,
     unit="signals",
     event_ids=(),
@@ -374,8 +375,13 @@ class _Turn:
         nudge.withdrawn, nudge.body = True, b""
         nudge.counts = nudge.reached or self.clock >= nudge.not_after
         trace = self.moment.trace or nudge.trace
-        rules = () if broken is None else (self._rule(RuleVerdict(broken.rule, "refuse", broken.counters)),)
-        self.decide(nudge.treatment, nudge.nudge_id, "withdrawn", rules, None, trace)
+        if broken is not None:
+            rule = self._rule(RuleVerdict(broken.rule, "refuse", broken.counters))
+        elif because == "signal_returned":
+            rule = self._steady(False)
+        else:
+            rule = self._gone(because, nudge.signal_ids)
+        self.decide(nudge.treatment, nudge.nudge_id, "withdrawn", (rule,), None, trace)
         self.say("nudges", self.customer.customer_id, derive(nudge.nudge_id, "withdrawn"), record, trace)
         if self.customer.helped_at == nudge.not_before:
             standing = [
@@ -404,7 +410,7 @@ class _Turn:
         customer = self.customer
         for episode in list(customer.episodes.values()):
             if episode.treatment == "recognition":
-                late = self.clock >= episode.start + self.policy.ladder.recognition_days * DAY
+                late = self.clock >= self._thanks_end(episode)
                 if not customer.signals and not late:
                     continue
                 if late:
@@ -423,8 +429,14 @@ class _Turn:
         episode.wake = None
         if not episode.nudge_id and episode.last.startswith("deferred"):
             episode.last = "withdrawn"
+            if episode.treatment == "recognition" and self.customer.signals:
+                rule = self._steady(False)
+            elif any(each in self.customer.signals for each in episode.signal_ids):
+                rule = self._on_rung(False)
+            else:
+                rule = self._gone("signal_withdrawn", episode.signal_ids)
             self.decide(
-                episode.treatment, self._nudge_id(episode), "withdrawn", (), None, self._trace(episode)
+                episode.treatment, self._nudge_id(episode), "withdrawn", (rule,), None, self._trace(episode)
             )
 
     def _name(self, episode: Episode) -> None:
@@ -482,14 +494,25 @@ class _Turn:
         return fitting
 
     def _recognition(self) -> list[str]:
+        """An improvement that has lasted: its episode starts when the last signal is gone, and speaks once it has been
+        quiet for the policy's days.
+        """
         customer = self.customer
-        if "recognition" in customer.episodes:
-            return ["recognition"]
+        episode = customer.episodes.get("recognition")
+        if episode is not None:
+            ripe = self.clock >= self._thanks_start(episode) and customer.helped_at and not self._broken()
+            return ["recognition"] if ripe else []
         recent = customer.helped_at and self.clock < customer.helped_at + IMPROVED_WITHIN
         if "recognition" not in self.policy.treatments or customer.rung < 2 or not recent or self._broken():
             return []
         customer.episodes["recognition"] = Episode("recognition", "recovery", self.clock)
-        return ["recognition"]
+        return []
+
+    def _thanks_start(self, episode: Episode) -> int:
+        return episode.start + self.policy.ladder.recognition_clear_days * DAY
+
+    def _thanks_end(self, episode: Episode) -> int:
+        return self._thanks_start(episode) + self.policy.ladder.recognition_days * DAY
 
     def _nudge_id(self, episode: Episode) -> str:
         return derive(
@@ -513,11 +536,12 @@ class _Turn:
             self._issue(episode, treatment, verdict, account_ids, signals)
             return
         result = "deferred" if verdict.result == "defer" else "refused"
+        ground = self._ground_of(episode)
         mark = f"{result} {verdict.not_before} {' '.join(verdict.failing)}"
         if mark != episode.last:
             episode.last = mark
             self.decide(
-                episode.treatment, nudge_id, result, self._rules(verdict), episode.wake, self._trace(episode)
+                episode.treatment, nudge_id, result, (*self._rules(verdict), ground), episode.wake, self._trace(episode)
             )
 
     def _best(
@@ -568,7 +592,8 @@ class _Turn:
         assert customer.profile is not None
         nudge_id = self._nudge_id(episode)
         trace = self._trace(episode)
-        decision_id = self.decide(episode.treatment, nudge_id, "issued", self._rules(verdict), None, trace)
+        rules = (*self._rules(verdict), self._ground_of(episode))
+        decision_id = self.decide(episode.treatment, nudge_id, "issued", rules, None, trace)
         record = NudgeRecord(
             nudge_id=nudge_id,
             status="issued",
@@ -581,7 +606,9 @@ class _Turn:
             params=self._params(treatment, account_ids),
             language=customer.profile.language,
             tone=treatment.tone,
-            reasons=_reasons(signals) or (IMPROVED,),
+            # An account may be shared without this stage knowing it: a nudge carries no amount, no bill and no event.
+            # They stay with the signals, which are for staff.
+            reasons=discreet(_reasons(signals)) or (IMPROVED,),
             not_before=from_ms(verdict.not_before),
             not_after=from_ms(verdict.not_after),
             decided_at=from_ms(self.clock),
@@ -715,7 +742,7 @@ class _Turn:
             if old is not None and hold.occurred_at < old:
                 continue
             accounts = (hold.account_id,) if hold.account_id else ()
-            causes[cause] = _Request(queue, accounts, (), hold.placed_at, (_hold_reason(hold),), b"")
+            causes[cause] = _Request(queue, accounts, (), hold.placed_at, (self._hold_reason(hold),), b"")
         for signal in customer.signals.values():
             queue = policy.holds.queues.get(signal.proposes_hold)  # type: ignore[call-overload]
             if queue is not None and (old is None or signal.at >= old):
@@ -752,7 +779,8 @@ class _Turn:
             if old is not None and promise.decided_at < old:
                 continue
             amount = to_text(promise.amount, promise.currency)
-            text = f"A promise to pay {amount} {promise.currency} by {promise.due_date} was not kept in full."
+            due = date_words(dt.date.fromisoformat(promise.due_date))
+            text = f"A promise to pay {promise.currency} {amount} by {due} was not kept in full."
             reason = ReasonRecord(
                 code="broken_promise", text=text, value=amount, unit=promise.currency, event_ids=()
             )
@@ -819,7 +847,8 @@ class _Turn:
         queue = self.policy.queues[request.queue]  # type: ignore[index]
         escalation_id = derive("escalation", customer.customer_id, request.queue, cause, str(request.start))
         trace = request.trace or self.moment.trace
-        decision_id = self.decide(request.queue, escalation_id, "issued", (), None, trace)
+        ground = self._asked_for(cause.partition(":")[0])
+        decision_id = self.decide(request.queue, escalation_id, "issued", (ground,), None, trace)
         due_by = self.clock + queue.due_by_hours * HOUR
         record = EscalationRecord(
             escalation_id=escalation_id,
@@ -849,7 +878,8 @@ class _Turn:
         )
         escalation.status, escalation.body = "withdrawn", b""
         trace = self.moment.trace or escalation.trace
-        self.decide(escalation.queue, escalation.escalation_id, "withdrawn", (), None, trace)
+        rule = self._gone(because, record.signal_ids)
+        self.decide(escalation.queue, escalation.escalation_id, "withdrawn", (rule,), None, trace)
         event_id = derive(escalation.escalation_id, "withdrawn")
         self.say("escalations", self.customer.customer_id, event_id, record, trace)
 
@@ -876,7 +906,7 @@ class _Turn:
             times.append(customer.unreachable_since + ladder.contactability_days * DAY)
         recognition = customer.episodes.get("recognition")
         if recognition is not None:
-            times.append(recognition.start + ladder.recognition_days * DAY)
+            times += [self._thanks_start(recognition), self._thanks_end(recognition)]
         customer.due = min((at for at in times if at is not None and at > clock), default=None)
 
     # --- saying
@@ -884,17 +914,58 @@ class _Turn:
     def _rules(self, verdict: Verdict) -> tuple[RuleRecord, ...]:
         return tuple(self._rule(each) for each in verdict.rules)
 
-    def _local_clock(self) -> dt.datetime:
-        """The clock as the customer's own clock shows it, where their zone is known."""
+    def _local(self, ms: int) -> dt.datetime:
+        """An instant as the customer's own clock shows it, where their zone is known."""
         tz = zone(self.customer.profile.time_zone) if self.customer.profile is not None else None
-        return from_ms(self.clock).astimezone(tz) if tz is not None else from_ms(self.clock)
+        return from_ms(ms).astimezone(tz) if tz is not None else from_ms(ms)
+
+    def _hold_reason(self, hold: Hold) -> ReasonRecord:
+        day = self._local(hold.placed_at).date()
+        text = f"A hold for {HOLDS.get(hold.kind, hold.kind.replace('_', ' '))} is in force from {date_words(day)}."
+        return ReasonRecord(code=f"hold_{hold.kind}", text=text, value=day.isoformat(), event_ids=())
+
+    # What the ladder asked, as rules of the decision.
+
+    def _ground(self, rule: Rule, holds: bool, counters: dict[str, int]) -> RuleRecord:
+        return self._rule(RuleVerdict(rule, "allow" if holds else "refuse", counters))
+
+    def _on_rung(self, holds: bool) -> RuleRecord:
+        counters = {"rung": self.customer.rung, "called_for": self.wanted}
+        return self._ground(self.policy.grounds.rung, holds, counters)
+
+    def _steady(self, holds: bool) -> RuleRecord:
+        counters = {"open": len(self.customer.signals), "needed_days": self.policy.ladder.recognition_clear_days}
+        return self._ground(self.policy.grounds.steady, holds, counters)
+
+    def _ground_of(self, episode: Episode) -> RuleRecord:
+        return self._steady(True) if episode.treatment == "recognition" else self._on_rung(True)
+
+    def _gone(self, because: str, signal_ids: Sequence[str]) -> RuleRecord:
+        """Why something that was said no longer stands, where no rule of contact forbids it."""
+        if because == "customer_erased":
+            return self._ground(self.policy.basics.customer_known, False, {})
+        standing = sum(each in self.customer.signals for each in signal_ids)
+        return self._ground(self.policy.grounds.stands, False, {"signals": standing, "of": len(signal_ids)})
+
+    def _asked_for(self, kind: str) -> RuleRecord:
+        """The ground on which a person is asked, by the kind of its cause."""
+        grounds, ladder = self.policy.grounds, self.policy.ladder
+        rules: dict[str, tuple[Rule, dict[str, int]]] = {
+            "hold": (grounds.hold, {}),
+            "proposed": (grounds.proposed, {}),
+            "promise": (grounds.promise, {"grace_working_days": ladder.promise_working_days}),
+            "silence": (grounds.silence, {"needed_days": ladder.silence_days}),
+            "unreachable": (grounds.unreachable, {"needed_days": ladder.contactability_days}),
+        }
+        rule, counters = rules[kind]
+        return self._ground(rule, True, counters)
 
     def _rule(self, judged: RuleVerdict) -> RuleRecord:
         return RuleRecord(
             rule_id=judged.rule.id,
             version=str(judged.rule.version),
             verdict=judged.verdict,
-            clock=self._local_clock(),
+            clock=self._local(self.clock),
             counters=judged.counters or None,
             source=judged.rule.source,
         )
@@ -921,7 +992,7 @@ class _Turn:
             treatment=treatment,
             result=result,  # type: ignore[arg-type]
             rules=rules,
-            next_allowed_at=None if next_allowed_at is None else from_ms(next_allowed_at),
+            next_allowed_at=None if next_allowed_at is None else self._local(next_allowed_at),
             policy_version=self.policy.version,
         )
         self.say("decisions", customer.customer_id, decision_id, record, trace)
@@ -957,11 +1028,3 @@ def _aware(ms: int) -> dt.datetime:
 
 def _reasons(signals: Iterable[OpenSignal]) -> tuple[ReasonRecord, ...]:
     return tuple(reason for signal in signals for reason in _reasons_decoder.decode(signal.reasons))
-
-
-def _hold_reason(hold: Hold) -> ReasonRecord:
-    day = _aware(hold.placed_at).date().isoformat()
-    kind = hold.kind.replace("_", " ")
-    return ReasonRecord(
-        code=f"hold_{hold.kind}", text=f"A hold for {kind} is in force from {day}.", value=day, event_ids=()
-    )

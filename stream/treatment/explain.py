@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from stream.treatment.policy import default_text, load
+from stream.treatment.policy import Policy, default_text, load
+from stream.treatment.words import date_words
 
 Record = Mapping[str, Any]
 Related = Mapping[str, Sequence[Record]]
@@ -27,7 +28,17 @@ TREATMENTS: Final = {
     "debt_advice": "a pointer to free debt advice",
     "education": "something useful to read",
     "plan_reminder": "a reminder about an agreed plan",
-    "recognition": "a thank-you for an improvement",
+    "recognition": "a kind word about an improvement",
+}
+ACTIONS: Final = {
+    "plan": "a plan they can afford",
+    "payment_date": "another payment date",
+    "interest_or_fee_relief": "relief of interest or fees",
+    "settlement": "a settlement",
+    "debt_advice": "free debt advice",
+    "education": "something useful to read",
+    "counter_offer": "another offer",
+    "plan_review": "a review of their plan",
 }
 QUEUES: Final = {
     "arrears_care": "the arrears care team",
@@ -78,6 +89,7 @@ RESULTS: Final = {
     "withdrawn": "it was taken back",
     "control": "it was held back for a control group",
 }
+AGAINST: Final = {"defer": "Not so for now", "refuse": "Not so"}
 VERDICTS: Final = {"allow": "yes", "defer": "not now", "refuse": "no"}
 
 
@@ -97,12 +109,16 @@ def _signal(record: Record, related: Related) -> list[str]:
     lines = [f"Signal {record.get('signal_id')}"]
     lines.append(
         f"A sign of {record.get('severity')} severity on account {record.get('account_id')}, "
-        f"seen by {record.get('detector')} (version {record.get('detector_version')}) "
-        f"at {_time(record.get('occurred_at'))}."
+        f"seen by the {_words(record.get('detector'))} detector (version {record.get('detector_version')}) "
+        f"on {_time(record.get('occurred_at'))}."
     )
+    reasons = record.get("reasons") or ()
     if record.get("status") == "withdrawn":
         lines.append("It has been taken back.")
-    lines += _why(record)
+        lines += _why(reasons[:1], "Why it was taken back")
+        lines += _why(reasons[1:], "What it had rested on until then")
+    else:
+        lines += _why(reasons)
     if record.get("would_clear"):
         lines += ["", "What would clear it", f"{INDENT}{record['would_clear']}"]
     if record.get("proposes_hold"):
@@ -116,14 +132,16 @@ def _nudge(record: Record, related: Related) -> list[str]:
     what = TREATMENTS.get(record.get("treatment", ""), _words(record.get("treatment")))
     lines = [f"Nudge {record.get('nudge_id')}"]
     lines.append(f"To customer {record.get('customer_id')} by {record.get('channel')}: {what}.")
+    local = _offset(record, related)
     lines.append(
-        f"It may be sent from {_time(record.get('not_before'))} until {_time(record.get('not_after'))}."
+        f"It may be sent from {_time(record.get('not_before'), local)} "
+        f"until before {_time(record.get('not_after'), local)}."
     )
     lines += _withdrawn(record)
     text = record.get("params", {}).get("text")
     if text:
         lines += ["", "What it says", f"{INDENT}{text}"]
-    lines += _why(record)
+    lines += _why(record.get("reasons") or ())
     lines += _signals_behind(record, related)
     lines += _decided(record, related)
     lines += _history(record, related.get("nudges", ()), "nudge_id", "decided_at")
@@ -134,16 +152,23 @@ def _escalation(record: Record, related: Related) -> list[str]:
     team = QUEUES.get(record.get("queue", ""), _words(record.get("queue")))
     lines = [f"Escalation {record.get('escalation_id')}"]
     lines.append(f"A person from {team} is asked to look after customer {record.get('customer_id')}.")
-    lines.append(
-        f"Priority {record.get('priority')}, by {_time(record.get('due_by'))}, rung {record.get('rung')}."
-    )
+    lines.append(f"Priority {record.get('priority')}, rung {record.get('rung')} of the ladder.")
     lines += _withdrawn(record)
-    lines += _why(record)
+    queue = _policy().queues.get(record.get("queue", ""))
+    if record.get("status") == "withdrawn":
+        lines += ["", "What to do", f"{INDENT}Nothing more, unless the customer is already being spoken to."]
+    elif queue is not None:
+        lines += ["", f"What to do first, by {_time(record.get('due_by'))}", f"{INDENT}{queue.first}"]
+        lines += ["", "What not to do", f"{INDENT}{queue.never}"]
+    else:
+        lines.append(f"Please look by {_time(record.get('due_by'))}.")
+    lines += _why(record.get("reasons") or ())
     actions = record.get("suggested_actions") or ()
-    if actions:
+    if actions and record.get("status") != "withdrawn":
         lines += ["", "What may help; the person decides"]
-        lines += [f"{INDENT}- {_words(action)}" for action in actions]
+        lines += [f"{INDENT}- {ACTIONS.get(action) or _words(action)}" for action in actions]
     lines += _signals_behind(record, related)
+    lines += _decided(record, related)
     lines += _history(record, related.get("escalations", ()), "escalation_id", "decided_at")
     return lines
 
@@ -156,33 +181,60 @@ def _decision(record: Record, related: Related) -> list[str]:
     lines = [f"Decision {record.get('decision_id')}"]
     lines.append(f"For customer {record.get('customer_id')}, {what}: {result}.")
     lines.append(
-        f"Decided at {_time(record.get('decided_at'))}, because {trigger}; "
+        f"Decided on {_time(record.get('decided_at'))}, when {trigger}; "
         f"policy {record.get('policy_version')}."
     )
     if record.get("next_allowed_at"):
-        lines.append(f"By what is known, it may go out at {_time(record['next_allowed_at'])}.")
+        lines.append(f"By what is known, it may go out from {_time(record['next_allowed_at'])}, the customer's own time.")
+    elif record.get("result") == "refused":
+        lines.append("By what is known, there is no time at which it may go out; what is told later may change that.")
+    lines += _deciding(record)
     lines += _rules(record)
+    shown = _subject_of(record, related)
     for topic, id_name, word in (
         ("nudges", "nudge_id", "nudge"),
         ("escalations", "escalation_id", "escalation"),
     ):
-        ids = dict.fromkeys(
-            each.get(id_name)
-            for each in related.get(topic, ())
-            if each.get("decision_id") == record.get("decision_id")
-        )
+        ids = dict.fromkeys(each[id_name] for each in shown if each in related.get(topic, ()) and id_name in each)
+        if ids:
+            lines.append("")
         lines += [f"See {word} {id_}." for id_ in ids]
     return lines
+
+
+def _subject_of(decision: Record, related: Related) -> list[Record]:
+    """What the decision issued or took back."""
+    name, at = decision.get("treatment"), decision.get("decided_at")
+    found = []
+    for each in (*related.get("nudges", ()), *related.get("escalations", ())):
+        if decision.get("result") == "withdrawn":
+            mine = (
+                each.get("status") == "withdrawn"
+                and each.get("decided_at") == at
+                and name in (each.get("treatment"), each.get("queue"))
+            )
+        else:
+            mine = bool(each.get("decision_id")) and each.get("decision_id") == decision.get("decision_id")
+        if mine:
+            found.append(each)
+    return found
+
+
+def _deciding(decision: Record) -> list[str]:
+    """The rules that made it so, first; where all agreed, that."""
+    against = [rule for rule in decision.get("rules") or () if rule.get("verdict") != "allow"]
+    if not against:
+        return ["", "What decided", f"{INDENT}Every rule that was asked agreed."] if decision.get("rules") else []
+    return ["", "What decided", *(f"{INDENT}{AGAINST.get(rule.get('verdict', ''), '?')}: {_rule(rule)}" for rule in against)]
 
 
 # --- parts
 
 
-def _why(record: Record) -> list[str]:
-    reasons = record.get("reasons") or ()
+def _why(reasons: Sequence[Record], heading: str = "Why") -> list[str]:
     if not reasons:
         return []
-    lines = ["", "Why"]
+    lines = ["", heading]
     for reason in reasons:
         lines.append(f"{INDENT}- {reason.get('text') or _words(reason.get('code'))}{_figure(reason)}")
         window = _window(reason)
@@ -195,9 +247,18 @@ def _why(record: Record) -> list[str]:
 
 
 def _figure(reason: Record) -> str:
-    if reason.get("value") is None or reason.get("threshold") is None:
+    value, threshold = reason.get("value"), reason.get("threshold")
+    if value is None or threshold is None or f"where {_number(threshold)} is the mark" in (reason.get("text") or ""):
         return ""
-    return f" ({reason['value']}, where {reason['threshold']} is the mark)"
+    return f" ({_number(value)}, where {_number(threshold)} is the mark)"
+
+
+def _number(value: object) -> str:
+    """As people write it: at most two decimals; text as it stands."""
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.2f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def _window(reason: Record) -> str:
@@ -212,12 +273,13 @@ def _withdrawn(record: Record) -> list[str]:
         return []
     because = record.get("withdrawn_because", "")
     return [
-        f"It was taken back at {_time(record.get('decided_at'))}: {BECAUSE.get(because, _words(because))}."
+        f"It was taken back on {_time(record.get('decided_at'))}: {BECAUSE.get(because, _words(because))}."
     ]
 
 
 def _signals_behind(record: Record, related: Related) -> list[str]:
     latest = {each.get("signal_id"): each for each in related.get("signals", ())}
+    decided = _decided_at(record, related)
     ids = record.get("signal_ids") or ()
     if not ids:
         return []
@@ -227,12 +289,48 @@ def _signals_behind(record: Record, related: Related) -> list[str]:
         if signal is None:
             lines.append(f"{INDENT}- {id_}")
             continue
-        state = "taken back" if signal.get("status") == "withdrawn" else "stands"
+        then = signal
+        for each in related.get("signals", ()):
+            if each.get("signal_id") == id_ and _instant(each.get("occurred_at")) <= decided:
+                then = each
+        if signal.get("status") == "withdrawn":
+            state = "taken back" if then is signal else "taken back since"
+        else:
+            same = signal.get("severity") == then.get("severity")
+            state = "stands" if same else f"stands, {signal.get('severity')} now"
         lines.append(
-            f"{INDENT}- {id_}: {signal.get('detector')}, {signal.get('severity')}, "
+            f"{INDENT}- {id_}: {_words(signal.get('detector'))}, {then.get('severity')}, "
             f"account {signal.get('account_id')}; {state}"
         )
+        # A nudge carries no details, because the account may be shared; they are told here, to staff.
+        if "nudge_id" in record and then.get("reasons"):
+            lines += [f"{INDENT}  {reason.get('text')}" for reason in then["reasons"]]
     return lines
+
+
+def _decided_at(record: Record, related: Related) -> float:
+    """When it was first decided: a withdrawal repeats the record with its own instant."""
+    for decision in related.get("decisions", ()):
+        if decision.get("decision_id") and decision.get("decision_id") == record.get("decision_id"):
+            return _instant(decision.get("decided_at"))
+    return _instant(record.get("decided_at"))
+
+
+def _instant(text: object) -> float:
+    try:
+        return dt.datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _offset(record: Record, related: Related) -> dt.tzinfo | None:
+    """The customer's offset from UTC when it was decided, as the rules' clock shows it."""
+    for decision in related.get("decisions", ()):
+        if decision.get("decision_id") and decision.get("decision_id") == record.get("decision_id"):
+            for rule in decision.get("rules") or ():
+                if rule.get("clock"):
+                    return dt.datetime.fromisoformat(rule["clock"]).tzinfo
+    return None
 
 
 def _decided(record: Record, related: Related) -> list[str]:
@@ -249,12 +347,7 @@ def _rules(decision: Record) -> list[str]:
         return []
     lines = ["", f"Rules that were asked ({_time(rules[0].get('clock') or decision.get('decided_at'))})"]
     for rule in rules:
-        says = _sayings().get(rule.get("rule_id", ""), _words(rule.get("rule_id")))
-        counters = ", ".join(
-            f"{_words(name)} {value}" for name, value in (rule.get("counters") or {}).items()
-        )
-        detail = f" ({counters})" if counters else ""
-        lines.append(f"{INDENT}{VERDICTS.get(rule.get('verdict', ''), '?'):7} {says}{detail}")
+        lines.append(f"{INDENT}{VERDICTS.get(rule.get('verdict', ''), '?'):7} {_rule(rule)}")
         if rule.get("verdict") != "allow":
             lines.append(
                 f"{INDENT}        {rule.get('rule_id')} version {rule.get('version')}; "
@@ -296,24 +389,64 @@ def _followed(record: Record, related: Related) -> list[str]:
     return ["", "What followed", *lines] if lines else []
 
 
+def _rule(rule: Record) -> str:
+    """What a rule says, with what it had counted."""
+    says = _sayings().get(rule.get("rule_id", ""), _words(rule.get("rule_id")))
+    counted = _counted(rule.get("rule_id", ""), dict(rule.get("counters") or {}))
+    return f"{says} ({counted})" if counted else says
+
+
+def _counted(rule_id: str, counters: dict[str, Any]) -> str:
+    if not counters:
+        return ""
+    if {"nudges", "limit", "days"} <= counters.keys():
+        return f"{counters['nudges']} so far in {counters['days']} days, {counters['limit']} at most"
+    if "local_minute" in counters:
+        minute = counters["local_minute"]
+        return f"it was {minute // 60:02}:{minute % 60:02} on the customer's clock"
+    if rule_id in ("everywhere.consent", "everywhere.channel_open"):
+        return ", ".join(f"{_words(name)}: {'yes' if value else 'no'}" for name, value in counters.items())
+    if rule_id == "everywhere.not_stopped":
+        return ""
+    return ", ".join(f"{COUNTED.get(name) or _words(name)}: {value}" for name, value in counters.items())
+
+
+COUNTED: Final = {
+    "open": "open now",
+    "snoozes": "in force",
+    "called_for": "called for",
+    "needed_days": "days needed",
+    "grace_working_days": "working days of grace",
+    "signals": "signals that stand",
+    "of": "of",
+}
+
+
+@cache
+def _policy() -> Policy:
+    return load(default_text())
+
+
 @cache
 def _sayings() -> dict[str, str]:
-    return {rule.id: rule.says for rule in load(default_text()).rules}
+    return {rule.id: rule.says for rule in _policy().rules}
 
 
 def _words(code: object) -> str:
     return str(code or "").replace("_", " ")
 
 
-def _time(text: object) -> str:
-    """A time for a person: to the minute, with its offset."""
+def _time(text: object, local: dt.tzinfo | None = None) -> str:
+    """A time for a person: to the minute, with its offset; in `local` where it is given."""
     if not text:
         return "an unknown time"
     try:
         moment = dt.datetime.fromisoformat(str(text))
     except ValueError:
         return str(text)
-    shown = moment.strftime("%Y-%m-%d %H:%M")
+    if local is not None and moment.tzinfo is not None:
+        moment = moment.astimezone(local)
+    shown = f"{date_words(moment.date())}, {moment:%H:%M}"
     if moment.utcoffset() == dt.timedelta():
         return f"{shown} UTC"
-    return f"{shown} {moment.strftime('%z')[:3]}:{moment.strftime('%z')[3:5]}" if moment.tzinfo else shown
+    return f"{shown} UTC{moment.strftime('%z')[:3]}:{moment.strftime('%z')[3:5]}" if moment.tzinfo else shown

@@ -21,6 +21,7 @@ from stream.errors import ConfigurationError
 
 HourText = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Guidance = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Rung = Annotated[int, Field(ge=0, le=5)]
 Days = Annotated[int, Field(ge=1, le=366)]
 
@@ -92,6 +93,19 @@ class Basics(_Part):
     no_economic_abuse: Rule
 
 
+class Grounds(_Part):
+    """What the ladder asks: why a treatment, a person or a withdrawal is called for."""
+
+    rung: Rule
+    steady: Rule
+    stands: Rule
+    hold: Rule
+    proposed: Rule
+    promise: Rule
+    silence: Rule
+    unreachable: Rule
+
+
 class Holds(_Part):
     """What a hold does beside forbidding nudges."""
 
@@ -119,7 +133,10 @@ class Ladder(_Part):
     promise_working_days: Annotated[int, Field(ge=0, le=30)]
     broken_promise_days: Days
     contactability_days: Days
+    recognition_clear_days: Days
+    """Days without any open signal before an improvement is recognised."""
     recognition_days: Days
+    """Days after those in which it may still be."""
 
 
 class TreatmentPolicy(_Part):
@@ -148,6 +165,10 @@ class QueuePolicy(_Part):
     priority: Priority
     rung: Rung
     actions: tuple[SuggestedAction, ...]
+    first: Guidance
+    """What the person does first."""
+    never: Guidance
+    """What the person does not do."""
 
 
 class Policy(_Part):
@@ -162,6 +183,7 @@ class Policy(_Part):
     packs: dict[str, Pack]
     """By ISO 3166-1 code, or 3166-2 for a region's own; `default` is for all others."""
     basics: Basics
+    grounds: Grounds
     holds: Holds
     ladder: Ladder
     treatments: dict[Treatment, TreatmentPolicy]
@@ -195,6 +217,8 @@ class Policy(_Part):
     def _walk(self) -> Iterator[Rule]:
         for name in Basics.model_fields:
             yield getattr(self.basics, name)
+        for name in Grounds.model_fields:
+            yield getattr(self.grounds, name)
         for pack in self.packs.values():
             yield pack.hours
             yield pack.quiet

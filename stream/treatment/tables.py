@@ -36,6 +36,8 @@ def markdown(policy: Policy) -> str:
             f"{each.due_by_hours} h",
             ", ".join(kind for kind, queue in policy.holds.queues.items() if queue == name) or "-",
             ", ".join(each.actions) or "-",
+            each.first,
+            each.never,
         )
         for name, each in policy.queues.items()
     ]
@@ -50,7 +52,8 @@ def markdown(policy: Policy) -> str:
         ("clear days for one rung down", str(ladder.clear_days)),
         ("working days after its due date in which a promise can be kept", str(ladder.promise_working_days)),
         ("days without any open channel before a person is asked", str(ladder.contactability_days)),
-        ("days in which an improvement may be recognised", str(ladder.recognition_days)),
+        ("days without any open signal before an improvement is recognised", str(ladder.recognition_clear_days)),
+        ("days after those in which an improvement may still be recognised", str(ladder.recognition_days)),
     ]
     windows = [(channel, f"{hours} h") for channel, hours in policy.window_hours.items()]
     parts = [
@@ -60,7 +63,7 @@ def markdown(policy: Policy) -> str:
         "### Treatments\n\n"
         + _table(("treatment", "rung", "detectors", "products", "channels", "words"), treatments),
         "### Queues\n\n"
-        + _table(("queue", "rung", "priority", "due by", "holds that go there", "may suggest"), queues),
+        + _table(("queue", "rung", "priority", "due by", "holds that go there", "may suggest", "first", "not"), queues),
         "### Longest window\n\n" + _table(("channel", "longest"), windows),
     ]
     return "\n\n".join(parts) + "\n"

@@ -126,7 +126,7 @@ def test_a_signal_explains_itself_and_says_what_would_clear_it() -> None:
     assert signal["reasons"][0]["text"] == "1 payment came back unpaid: energy bill (GBP 38.20, 2 March 2026)."
     assert signal["reasons"][0]["event_ids"] == ["b1"]
     assert signal["reasons"][1]["threshold"] == 1.0
-    assert signal["would_clear"].startswith("Clears when GBP 38.20 for the energy bill is paid, or by itself on ")
+    assert signal["would_clear"].startswith("Clears once paid: energy bill (GBP 38.20); or by itself on ")
     assert signal["occurred_at"] == "2026-03-02T12:00:00Z"
 
 

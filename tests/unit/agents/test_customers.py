@@ -71,7 +71,7 @@ def test_a_medium_signal_is_watched_for_three_days_and_then_nudged_once() -> Non
     assert (nudge["channel"], nudge["account_ids"], nudge["signal_ids"]) == ("sms", ["A-0001"], ["S1"])
     assert moment(nudge["not_before"]) == moment(nudge["decided_at"]) == READY
     assert moment(nudge["not_after"]) == READY + hours(11)
-    assert nudge["reasons"][0]["text"] == "Two payments were returned in 30 days."
+    assert nudge["reasons"][0]["code"] == "bounces"
     assert nudge["language"] == "en-GB"
 
 
@@ -195,6 +195,7 @@ def test_improvement_after_help_is_recognised_once() -> None:
     bank.ticks(READY + days(5), READY + days(30), hours(6))
     nudges = bank.run().nudges()
     assert [each["treatment"] for each in nudges] == ["bounce_explained", "recognition"]
+    assert moment(nudges[1]["decided_at"]) == READY + days(5 + 14)
     assert nudges[1]["signal_ids"] == []
     assert [each["code"] for each in nudges[1]["reasons"]] == ["signals_cleared"]
 
@@ -847,8 +848,9 @@ def test_what_a_nudge_says_names_no_amount_no_payee_and_no_sensitive_fact() -> N
     bank.customer(START, vulnerabilities=["mental_health"])
     bank.signal(START)
     bank.tick(READY)
-    params = only(bank.run().nudges())["params"]
+    nudge = only(bank.run().nudges())
+    params = nudge["params"]
     assert params["account"] == "…0001"
-    assert "mental" not in json.dumps(params)
-    assert "B1" not in json.dumps(params)
-    assert params["text"].startswith("We noticed that a payment from your account …0001")
+    assert "mental" not in json.dumps(nudge)
+    assert "B1" not in json.dumps(nudge)
+    assert "A payment from your account …0001 did not go through." in params["text"]
