@@ -33,22 +33,36 @@ def explain(
 
     loaded = settings.load(bootstrap=bootstrap, topic_prefix=topic_prefix, app=app)
     needle = id_.encode()
-    found = [
-        (topic, record)
-        for topic, key, value in _records(loaded, folder, None)
-        if needle in value and (record := _decode(value))[f"{KINDS[topic]}_id"] == id_
-    ]
-    if not found:
+    found = next(
+        (
+            (topic, record)
+            for topic, _, value in _records(loaded, folder, None)
+            if needle in value and (record := _decode(value))[f"{KINDS[topic]}_id"] == id_
+        ),
+        None,
+    )
+    if found is None:
         where = str(folder) if folder is not None else f"the output topics at {loaded.bootstrap}"
         raise EwsError(f"{id_} is not in {where}: is it the id of a signal, nudge, escalation or decision, and whole?")
-    topic, record = found[-1]
+    topic, record = found
     related: dict[str, list[dict[str, Any]]] = {name: [] for name in KINDS}
     for name, _, value in _records(loaded, folder, record["customer_id"].encode()):
         related[name].append(_decode(value))
+    history = [one for one in related[topic] if one[f"{KINDS[topic]}_id"] == id_] or [record]
+    record = history[-1]  # as it is now: it may have changed, or been withdrawn
     if output is Format.JSON:
-        show_json({"kind": KINDS[topic], "record": record, "history": [r for t, r in found if t == topic]})
+        show_json({"kind": KINDS[topic], "record": record, "history": history})
     else:
         typer.echo(tell(KINDS[topic], record, related))
+
+
+class _Keyed(msgspec.Struct):
+    """The one field that says whose line it is."""
+
+    key: str = msgspec.field(name="_key")
+
+
+_key = msgspec.json.Decoder(_Keyed).decode
 
 
 def _decode(value: bytes) -> dict[str, Any]:
@@ -67,7 +81,10 @@ def _records(loaded: Settings, folder: Path | None, customer: bytes | None) -> I
         raise ConfigurationError(f"--in: {folder} holds no outputs of `ews replay`")
     for topic in KINDS:
         path = folder / f"{topic}.jsonl"
-        for line in path.open("rb") if path.is_file() else ():
-            key = msgspec.json.decode(line)["_key"].encode() if customer is not None else b""
-            if customer is None or key == customer:
-                yield topic, key, line
+        if not path.is_file():
+            continue
+        with path.open("rb") as file:
+            for line in file:
+                key = _key(line).key.encode() if customer is not None else b""
+                if customer is None or key == customer:
+                    yield topic, key, line

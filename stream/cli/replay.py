@@ -120,10 +120,10 @@ def _from_journal(
     loaded: Settings, out: Path, start: int | None, end: int | None, partition: int | None, progress: Progress
 ) -> dict[str, int]:
     from stream import app as composition
-    from stream.engine import checks, rerun
+    from stream.engine import rerun
     from stream.engine.sink import Sink
 
-    partitions = checks.check(loaded).partitions
+    partitions = rerun.partitions(loaded)
     if partition is not None and partition >= partitions:
         raise ConfigurationError(f"--partition: the topics have {partitions} partitions, 0 to {partitions - 1}")
     events = 0

@@ -22,7 +22,7 @@ class _Head(msgspec.Struct):
 
     timestamp: int | str | None = msgspec.field(default=None, name="_timestamp")
     key: str | None = msgspec.field(default=None, name="_key")
-    headers: dict[str, str] = msgspec.field(default_factory=dict, name="_headers")
+    headers: dict[str, str | None] | list[tuple[str, str | None]] = msgspec.field(default_factory=dict, name="_headers")
     value: Any = msgspec.field(default=msgspec.UNSET, name="_value")
     occurred_at: Any = None
     updated_at: Any = None
@@ -65,11 +65,17 @@ def lines(topic: str, path: Path) -> Iterator[Line]:
             if isinstance(name, str):
                 key = name.encode("utf-8", "surrogatepass")
             if head.headers:
-                headers = tuple((header, text.encode()) for header, text in head.headers.items())
+                headers = _headers(head.headers)
             if head.value is None:
                 value = None
             last = _millis(head.timestamp, head.occurred_at, head.updated_at) or last
             yield Line(offset, last, key, value, headers)
+
+
+def _headers(given: dict[str, str | None] | list[tuple[str, str | None]]) -> tuple[tuple[str, bytes], ...]:
+    pairs = given.items() if isinstance(given, dict) else given
+    # A header without a value stays one, as it comes from Kafka, whatever the types say.
+    return tuple((name, None if text is None else text.encode("utf-8", "surrogatepass")) for name, text in pairs)  # type: ignore[misc]
 
 
 def _millis(*candidates: Any) -> int | None:

@@ -7,9 +7,9 @@ a tick comes at each instant at which time alone changes something.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heapreplace
 from heapq import heappop as pop_heap
+from typing import NamedTuple
 
 from stream.engine import ticks
 from stream.engine.partitioner import Partitioner
@@ -24,8 +24,7 @@ _SPAN_MS = 60_000
 _DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One record of a file or of our own making."""
 
     offset: int
@@ -90,23 +89,22 @@ class Offline:
         """Applies everything, then runs the clock on to `until` (ms). Yields the number of events now and then."""
         batch: list[Line] = []
         batch_topic = ""
-        horizon: int | None = None
-        """The earliest instant at which time alone will change something; a batch never reaches over it."""
+        limit = 0
+        """Where the batch must end: at the earliest instant at which time alone will change something, or for its length."""
         for topic, line in records:
-            timestamp = line.timestamp if until is None else min(line.timestamp, until)
-            if timestamp != line.timestamp:
-                line = Line(line.offset, timestamp, line.key, line.value, line.headers)
-            if batch and (
-                topic != batch_topic
-                or len(batch) >= _BATCH
-                or timestamp - batch[0].timestamp > _SPAN_MS
-                or (horizon is not None and timestamp >= horizon)
-            ):
+            timestamp = line.timestamp
+            if until is not None and timestamp > until:
+                timestamp = until
+                line = line._replace(timestamp=until)
+            if batch and (topic != batch_topic or len(batch) >= _BATCH or timestamp >= limit):
                 self._apply(batch_topic, batch)
                 batch = []
                 yield self.events
             if not batch:
                 horizon = self._pass_time(timestamp)
+                limit = timestamp + _SPAN_MS + 1
+                if horizon is not None:
+                    limit = min(limit, horizon)
                 batch_topic = topic
             batch.append(line)
         if batch:

@@ -99,9 +99,9 @@ def replay(settings: Settings, stages_of: StagesOf, partition: int) -> Iterator[
     with _Reader(settings, settings.topic("journal"), partition) as entries:
         if entries.begin:
             raise CheckpointError(
-                f"the journal of partition {partition} reaches back to offset {entries.begin} only: what came before has expired, "
-                "and with it the state that the rest begins with. A replay needs the journal and the inputs from their start: "
-                "keep them for as long as you want to replay (EWS_RETENTION_DAYS)."
+                f"the journal of partition {partition} reaches back to offset {entries.begin} only: what came "
+                "before has expired, and with it the state that the rest begins with. A replay needs the journal and the inputs "
+                "from their start: keep them for as long as you want to replay (EWS_RETENTION_DAYS)."
             )
         # Read after the journal's end was fixed: a configuration is written before anything is applied under it.
         run = _Run(settings, stages_of, configurations(settings), Placement(partition, count, "murmur2"))
@@ -238,7 +238,9 @@ def _entry(line: Line) -> journal.Entry:
     try:
         return journal.decode(line.value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"the journal's record at offset {line.offset} is not one: was it written by something else?") from error
+        raise CheckpointError(
+            f"the journal's record at offset {line.offset} is not one: was it written by something else?"
+        ) from error
 
 
 class _Reader:

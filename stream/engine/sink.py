@@ -11,7 +11,7 @@ from typing import IO, Any
 import msgspec
 
 from stream.engine.deadletters import TOPIC as DEAD_LETTERS
-from stream.engine.step import Output
+from stream.engine.step import Headers, Output
 
 FILES = ("signals", "nudges", "escalations", "decisions", "dead-letters")
 
@@ -34,7 +34,7 @@ class Sink:
         self.counts[output.topic] += 1
         line: dict[str, Any] = {
             "_key": None if output.key is None else output.key.decode("utf-8", "backslashreplace"),
-            "_headers": {name: _header(value) for name, value in output.headers},
+            "_headers": _headers(output.headers),
         }
         if output.topic == DEAD_LETTERS:
             line["_value_base64"] = None if output.value is None else base64.b64encode(output.value).decode()
@@ -50,9 +50,19 @@ class Sink:
             file.close()
 
 
-def _header(value: bytes) -> str:
+def _headers(headers: Headers) -> dict[str, str | None] | list[tuple[str, str | None]]:
+    """An object; a list of pairs where a name comes more than once, which no object can say."""
+    told = [(name, _header(value)) for name, value in headers]
+    names = dict(told)
+    return names if len(names) == len(told) else told
+
+
+def _header(value: bytes | None) -> str | None:
+    """As text; as `0x...` what is none, or looks like such hex itself; null for a header without a value."""
+    if value is None:  # Kafka allows it, whatever the types say; a dead letter keeps it
+        return None
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
         return "0x" + value.hex()
-    return text if text.isprintable() else "0x" + value.hex()
+    return text if text.isprintable() and not text.startswith("0x") else "0x" + value.hex()
