@@ -12,6 +12,8 @@ from stream.simulate import simulate
 _BANK = 250
 """Customers simulated; the others are copies of them under other ids."""
 
+TOPICS = ("accounts", "customers", "payments", "bounces", "missed-bills")
+
 
 class Workload:
     """Topic, key and value of what a bank of `accounts` accounts would send.
@@ -19,11 +21,14 @@ class Workload:
     A copy's ids end in its number; everything else is as simulated: payments, some bounces, some missed bills.
     """
 
-    def __init__(self, accounts: int) -> None:
+    def __init__(
+        self, accounts: int, start: date = date(2026, 1, 1), topics: tuple[str, ...] = TOPICS, until_ms: int | None = None
+    ) -> None:
+        """Three months from `start`; events of other topics, and those delivered after `until_ms`, are left out."""
         script = [
             (event.topic, event.key, msgspec.json.encode(event.value))
-            for event in simulate(7, _BANK, date(2026, 1, 1), 3)
-            if event.topic in ("accounts", "customers", "payments", "bounces", "missed-bills")
+            for event in simulate(7, _BANK, start, 3)
+            if event.topic in topics and (until_ms is None or event.timestamp_ms <= until_ms)
         ]
         self._reference = {(topic, key): value for topic, key, value in script if topic in ("accounts", "customers")}
         self._moving = [item for item in script if item[0] not in ("accounts", "customers")]
