@@ -21,7 +21,10 @@ TELLING: dict[str, Any] = {
             "value": 1, "unit": "payments", "window_from": "2026-03-02T00:00:00Z", "window_to": "2026-03-02T09:00:00Z",
             "event_ids": ["B-SECRET"],
         },
-        {"code": "income_gone", "text": "GBP 2200.00 is missing.", "value": "2200.00", "unit": "GBP", "threshold": "100.00", "event_ids": []},
+        {
+            "code": "income_gone", "text": "GBP 2200.00 is missing.", "value": "2200.00", "unit": "GBP",
+            "threshold": "100.00", "event_ids": [],
+        },
     ]
 }  # fmt: skip
 
