@@ -84,15 +84,19 @@ def render(said: list[Output]) -> str:
     parts += ["", "# What customers read", ""]
     for nudge in told["nudges"]:
         if nudge["status"] == "issued":
-            parts += [f"To {nudge['customer_id']} by {nudge['channel']}, from {nudge['not_before']}:", nudge["params"]["text"], ""]
+            head = f"To {nudge['customer_id']} by {nudge['channel']}, from {nudge['not_before']}:"
+            parts += [head, nudge["params"]["text"], ""]
     for topic, kind in KINDS.items():
         parts += [f"# Why: {topic}", ""]
         for id_ in dict.fromkeys(record[f"{kind}_id"] for record in told[topic]):
-            record = [each for each in told[topic] if each[f"{kind}_id"] == id_][-1]
+            versions = [each for each in told[topic] if each[f"{kind}_id"] == id_]
+            record = versions[-1]
             if record.get("result") == "issued":
                 continue  # the explanation of what was issued tells it already
             who = record["customer_id"]
             mine = {name: [each for each in records if each["customer_id"] == who] for name, records in told.items()}
+            if topic == "escalations" and len(versions) > 1:
+                parts += ["## As it was asked", "", explain(kind, versions[0], mine), "## As it ended", ""]
             parts += [explain(kind, record, mine)]
     return "\n".join(parts).rstrip() + "\n"
 
