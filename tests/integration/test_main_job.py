@@ -22,7 +22,7 @@ from stream.simulate import simulate
 from stream.topics import CATALOGUE
 from tests.integration.conftest import MakeBroker
 from tests.kafka import Broker, Message, Received, Security, wait_until
-from tests.kafka.bank import DAY, account, bounce, customer, encode, hold, message, noon_zone, payment, text, trouble
+from tests.kafka.bank import DAY, account, bounce, customer, encode, hold, message, noon_zone, payment, signal, text, trouble
 from tests.kafka.job import PARTITIONS, Job, outputs
 
 pytestmark = pytest.mark.kafka
@@ -170,18 +170,21 @@ def test_a_nudge_leaves_and_a_hold_takes_it_back(job: Job, now: datetime) -> Non
 
 
 def test_a_hold_unread_behind_a_backlog_still_stops_its_nudge(job: Job, now: datetime) -> None:
-    """Promise 5 after an outage: the hold is the last of many unread records; no nudge leaves before it is read."""
-    people = [n for n in range(2, 400) if partition_of(b"C-%d" % n, PARTITIONS) == partition_of(b"C-1", PARTITIONS)][:20]
-    bring_trouble(job, (1, people[0]), now)
-    others = (message(hold(f"C-{people[1 + i % 19]}", f"other-{i}", now), now) for i in range(15_000))
-    job.produce("holds", others)
+    """Promise 5 after an outage: signals wait to be read, and the hold is the last of many unread records."""
+    home = partition_of(b"C-1", PARTITIONS)
+    people = [n for n in range(2, 400) if partition_of(b"C-%d" % n, PARTITIONS) == home][:20]
+    free, others = people[0], people[1:]
+    then = now - 7 * DAY
+    zone = noon_zone(now)
+    job.produce("customers", [message(customer(f"C-{n}", then, zone), then) for n in (1, free)])
+    for at, status, severity in ((then, "raised", "low"), (now, "changed", "medium")):
+        job.produce("signals", [message(signal(n, at, status, severity), at, f"C-{n}") for n in (1, free)])
+    job.produce("holds", [message(hold(f"C-{others[i % 19]}", f"other-{i}", now), now) for i in range(20_000)])
     job.produce("holds", [message(hold("C-1", "mine", now - timedelta(minutes=1)), now)])
     job.start()
-    got = values(job.wait_for("nudges", 1, 120))
-    settle(job)
-    time.sleep(1.5)
-    got = values(job.read("nudges"))
-    assert {nudge["customer_id"] for nudge in got} == {f"C-{people[0]}"}
+    job.wait_for("nudges", 1)
+    job.wait_applied(("signals", "holds"))
+    assert {nudge["customer_id"] for nudge in values(job.read("nudges"))} == {f"C-{free}"}
     decided = [d for d in values(job.read("decisions")) if d["customer_id"] == "C-1"]
     assert decided
     assert {d["result"] for d in decided} <= {"refused", "deferred"}

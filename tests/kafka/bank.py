@@ -108,6 +108,23 @@ def hold(name: str, event: str, at: datetime, kind: str = "cease") -> dict[str, 
     }
 
 
+def signal(number: int, at: datetime, status: str, severity: str) -> dict[str, Any]:
+    """What the accounts stage says of bounced payments."""
+    reason = {"code": "bounced_payments", "text": "Payments came back unpaid.", "value": 2, "event_ids": ["b1", "b2"]}
+    return {
+        "signal_id": f"signal-{number}",
+        "status": status,
+        "detector": "bounce_pressure",
+        "detector_version": "1",
+        "account_id": f"A-{number}",
+        "customer_id": f"C-{number}",
+        "occurred_at": text(at),
+        "severity": severity,
+        "score": 2.0,
+        "reasons": [reason],
+    }
+
+
 def trouble(number: int, now: datetime) -> list[tuple[str, Message]]:
     """What leads to a nudge: a first bounce a week ago, two more just now. Topic and record, in order of time."""
     return [
