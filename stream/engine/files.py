@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -90,9 +89,3 @@ def _millis(*candidates: Any) -> int | None:
             if moment.tzinfo is not None:
                 return int(moment.timestamp() * 1000)
     return None
-
-
-def value_of(record: dict[str, Any]) -> bytes | None:
-    """The original bytes of a dead letter's line."""
-    text = record.get("_value_base64")
-    return None if text is None else base64.b64decode(text)

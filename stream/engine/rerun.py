@@ -261,6 +261,7 @@ class _Reader:
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
+                "fetch.wait.max.ms": 20,  # the end of a partition is told after this wait
             }
         )
         try:
@@ -301,10 +302,10 @@ class _Reader:
 
     def _fill(self) -> None:
         deadline = time.monotonic() + _TIMEOUT
-        while not (messages := self._consumer.consume(2_000, 0.1)):
+        while (first := self._consumer.poll(0.5)) is None:
             if time.monotonic() > deadline:
                 raise _no_answer(self._bootstrap)
-        for message in messages:
+        for message in (first, *self._consumer.consume(2_000, 0)):
             error = message.error()
             if error is None:
                 self._held.append(message)
