@@ -168,6 +168,7 @@ class Supervisor:
         self._job = job
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._stopped = threading.Event()
         self.names = [f"w{number}" for number in range(workers)]
         self.workers: list[Process] = [self._start(number) for number in range(workers)]
         self.killed = 0
@@ -200,16 +201,23 @@ class Supervisor:
     def _watch(self) -> None:
         while not self._stopping.wait(0.05):
             with self._lock:
+                if self._stopping.is_set():
+                    break
                 for number, worker in enumerate(self.workers):
                     if not worker.running:
                         self._note(number)
                         self.workers[number] = self._start(number)
+        # A worker dies with the thread that started it (see tests/kafka/leash.py).
+        self._stopped.wait()
 
     def stop(self) -> list[int]:
         """Ends all workers in order (SIGTERM); their exit codes."""
-        self._stopping.set()
+        with self._lock:
+            self._stopping.set()
+            codes = [worker.stop() for worker in self.workers]
+        self._stopped.set()
         self._thread.join()
-        return [worker.stop() for worker in self.workers]
+        return codes
 
     def lines(self, word: str) -> int:
         """How often the workers' logs say something."""
