@@ -107,7 +107,9 @@ def replay(settings: Settings, stages_of: StagesOf, partition: int) -> Iterator[
         run = _Run(settings, stages_of, configurations(settings), Placement(partition, count, "murmur2"))
         try:
             for line in entries.take(entries.end):
-                yield run.apply(_entry(line), line.timestamp)
+                entry = _entry(line)
+                if entry.app == settings.app:  # another app on the same topics has a run of its own
+                    yield run.apply(entry, line.timestamp)
         finally:
             run.close()
 

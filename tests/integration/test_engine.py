@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from stream.engine import checkpoint
+from stream.engine import checkpoint, rerun
 from tests.integration.conftest import MakeBroker
 from tests.kafka import Broker, Message, Process, wait_until
 from tests.kafka.broker import COMPACT_NOW
-from tests.kafka.job import Job
-from tests.kafka.toy import BAD, expected
+from tests.kafka.job import PARTITIONS, Job
+from tests.kafka.toy import BAD, expected, stages
 
 pytestmark = pytest.mark.kafka
 
@@ -382,6 +382,11 @@ def test_another_app_on_the_same_topics_keeps_its_own_state_and_journal(job: Job
     job.start()
     job.wait_for("signals", 2 * len(expected(chosen)))
     job.check_journal()
+    second = job.settings()
+    assert second.app == "second"
+    said = [o for p in range(PARTITIONS) for a in rerun.replay(second, stages, p) for o in a.outputs if o.topic == "signals"]
+    assert {output.value for output in said} == expected(chosen)
+    assert len(said) == len(expected(chosen))
 
 
 def test_metrics_are_served_on_loopback(job: Job) -> None:

@@ -53,7 +53,7 @@ class Log:
             self.write("configs", [(one.hash.encode(), one.encode())], number % PARTITIONS)
 
     def journal(self, *applied: list[tuple[str, int, int]], under: Configuration = A, stage: str = "accounts") -> None:
-        self.write("journal", [(None, encode(Entry(stage, 0, ranges, under.hash))) for ranges in applied])
+        self.write("journal", [(None, encode(Entry(stage, 0, ranges, under.hash, "ews"))) for ranges in applied])
 
     def replay(self, stages_of: rerun.StagesOf = stages) -> list[rerun.Applied]:
         return list(rerun.replay(self.settings, stages_of, 0))
@@ -144,7 +144,7 @@ def test_without_its_configuration_or_its_versions_there_is_no_replay(log: Log) 
         log.replay()
     old = config(versions={**configs.versions(), "numpy": "0.1"})
     log.configure(old)
-    log.write("journal", [(None, encode(Entry("accounts", 1, [("payments", 0, 1)], old.hash)))], partition=1)
+    log.write("journal", [(None, encode(Entry("accounts", 1, [("payments", 0, 1)], old.hash, "ews")))], partition=1)
     log.write("payments", [(b"k", b"x")], partition=1)
     with pytest.raises(ConfigurationError, match=r"numpy 0\.1 \(here"):
         list(rerun.replay(log.settings, stages, 1))
