@@ -369,8 +369,9 @@ def run(job: Job, options: argparse.Namespace, say: Callable[[str], None]) -> Fi
     now = datetime.now(UTC)
     plan = schedule(options.seed, options.kills, options.workers)
     total = int(options.rate * (sum(kill.pause for kill in plan) + 5))
-    # As many accounts as bring so many events in three months, so that the story is told to its end.
-    load = Workload(max(250, total // 130), (now - timedelta(days=90)).date(), INPUTS, int(now.timestamp() * 1000) - 3_600_000)
+    # As many accounts as bring so many events, so that the story is told to its end (64 an account).
+    until = int(now.timestamp() * 1000) - 3_600_000
+    load = Workload(250 + total // 64, (now - timedelta(days=90)).date(), INPUTS, until)
     told = Produced()
     reference = list(load.reference())
     holder_of = {
@@ -409,6 +410,8 @@ def run(job: Job, options: argparse.Namespace, say: Callable[[str], None]) -> Fi
     found = Findings()
     for number, code in enumerate(codes):
         found.add(f"w{number} ended with {code} when asked to stop", different=int(code != 0))
+    events = sum(told.by_topic.values()) - len(reference)
+    found.add(f"only {events:,} of {total:,} events were sent: workers were killed idle", different=max(total - events, 0))
     say("settled; checking ...")
     live = {topic: job.read(topic) for topic in OUTPUTS}
     check_ranges(job, told, found)
@@ -417,7 +420,6 @@ def run(job: Job, options: argparse.Namespace, say: Callable[[str], None]) -> Fi
     check_bytes(job, live, found)
 
     gap = gaps(job, settled_ms)
-    events = sum(told.by_topic.values()) - len(reference)
     exits = Counter(code for _, _, code in supervisor.unplanned)
     moved = supervisor.lines('"event": "assigned"')
     starts = supervisor.lines('"event": "worker up"')
