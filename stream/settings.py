@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     """Partitions that `ews topics create` gives each topic. All topics have the same count."""
     replication: int = Field(3, ge=1, le=7)
     min_insync: int = Field(2, ge=1, le=7)
-    retention_days: int = Field(30, ge=1, le=3650)
+    retention_days: int = Field(30, ge=1, le=36_500)
     """How long inputs, outputs and journal are kept: the reach of `ews replay --journal`."""
 
     commit_interval_ms: int = Field(100, ge=10, le=10_000)

@@ -77,11 +77,9 @@ def _owed(event: EventNote) -> str:
     return f"{noun(event.category)} ({amount})" if amount else noun(event.category)
 
 
-def _clears(events: Sequence[EventNote], expires: int, otherwise: str) -> str:
+def _clears(owed: Sequence[str], expires: int, otherwise: str) -> str:
     parts = []
-    if events:
-        # A payment that was presented twice is owed once.
-        owed = list(dict.fromkeys(map(_owed, events)))
+    if owed:
         parts.append(f"once paid: {listed(owed)}")
     if expires > 0:
         parts.append(f"by itself on {day(expires)} {otherwise}")
@@ -128,7 +126,9 @@ def _of_bounces(finding: Finding, events: Sequence[EventNote], ids: tuple[str, .
             event_ids=ids,
         ),
     )
-    return Told(reasons, _clears(events, finding.expires, "if nothing else comes back"))
+    # A payment that was presented twice is owed once.
+    owed = list(dict.fromkeys(map(_owed, events)))
+    return Told(reasons, _clears(owed, finding.expires, "if nothing else comes back"))
 
 
 def _of_bills(finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...], at: int, settings: DetectorSettings) -> Told:
@@ -160,7 +160,7 @@ def _of_bills(finding: Finding, events: Sequence[EventNote], ids: tuple[str, ...
             event_ids=ids,
         ),
     )
-    return Told(reasons, _clears(events, finding.expires, "if no other bill is missed"))
+    return Told(reasons, _clears([_owed(event) for event in events], finding.expires, "if no other bill is missed"))
 
 
 ENDINGS: Final = {

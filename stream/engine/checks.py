@@ -150,9 +150,12 @@ class Admin:
         return result
 
     def members(self, group: str) -> list[tuple[str | None, str]]:
-        """Instance id and client id of the group's members."""
+        """Instance id and member id of the group's members.
+
+        Not the client id: of a static member that comes back under its name Kafka goes on telling the one it had before.
+        """
         future = next(iter(self._client.describe_consumer_groups([group], request_timeout=_TIMEOUT).values()))
-        return [(member.group_instance_id, member.client_id) for member in future.result().members]
+        return [(member.group_instance_id, member.member_id) for member in future.result().members]
 
     def create(self, topics: Iterable[Wanted], replication: int) -> list[str]:
         """Creates topics; returns their names. Raises TopicsError that names the first that failed."""

@@ -68,14 +68,17 @@ class Sentinel:
 
     async def _has_twin(self) -> bool:
         instance = self._settings.instance_id
-        if instance is None or self._admin is None:
+        mine = self._source().member_id
+        if instance is None or self._admin is None or not mine:
             return False
         try:
             members = await asyncio.to_thread(self._admin.members, self._settings.group)
         except KafkaException as error:
             log.debug("sentinel could not look", error=error.args[0].name())
             return False
-        return any(name == instance and client != self._source().client_id for name, client in members)
+        if self._source().member_id != mine:
+            return False  # it was joining meanwhile
+        return any(name == instance and member != mine for name, member in members)
 
     def _twin(self) -> ConfigurationError:
         return ConfigurationError(

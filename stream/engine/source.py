@@ -187,6 +187,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # -- rebalances -----------------------------------------------------------------------------------------------------
 
+    @property
+    def member_id(self) -> str:
+        """What the group calls this worker; empty while it is joining."""
+        coordinator = self.consumer._coordinator  # aiokafka has no public name for it
+        return "" if coordinator is None else str(coordinator.member_id)
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Stops handing out, and commits; the tasks live on, for the next assignment mostly returns them."""
 
