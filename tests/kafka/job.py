@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stream import settings
@@ -150,3 +150,8 @@ class Job:
 def outputs(records: Iterable[Received]) -> Counter[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]]:
     """Records as a bag of key, value and headers: what must be equal between two runs."""
     return Counter((record.key, record.value, record.headers) for record in records)
+
+
+def without(env: Mapping[str, str], *names: str) -> dict[str, str]:
+    """Settings less some."""
+    return {name: value for name, value in env.items() if name not in names}
