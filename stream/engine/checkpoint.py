@@ -25,7 +25,6 @@ class Checkpoint(msgspec.Struct, gc=False):
     """Bad records among them."""
     feeds: dict[str, int] = {}
     """The latest record timestamp (ms) by topic: which feeds are alive."""
-    transactions: int = 0
     v: int = VERSION
 
 

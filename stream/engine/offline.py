@@ -21,7 +21,6 @@ from stream.topics import BY_NAME
 _BATCH = 256
 _SPAN_MS = 60_000
 """A batch reaches no further in time, so that what becomes due within it is seen at its own instant, give or take."""
-_DAY_MS = 86_400_000
 
 
 class Line(NamedTuple):
@@ -78,7 +77,6 @@ class Offline:
         self._tick = tick
         self._write = write
         self.events = 0
-        self.refused: dict[str, int] = {}
 
     @property
     def steps(self) -> list[Step]:
@@ -153,7 +151,5 @@ class Offline:
             self._ticked(self._tasks[index], due)
 
     def _ticked(self, task: Task, at: int) -> None:
-        feeds = task.checkpoint.feeds
-        live = tuple(sorted(name for name, last in feeds.items() if name != "ticks" and at - last < _DAY_MS))
-        tick = ticks.Tick(task.stage.name, 0, at, True, live)
+        tick = ticks.Tick(task.stage.name, 0, at, True, ticks.live(task.checkpoint.feeds, at))
         self._feed(task, "ticks", [Line(0, at, task.stage.name.encode(), ticks.encode(tick))])

@@ -47,7 +47,6 @@ class Runner:
     ) -> None:
         self.task = task
         self.state = State.OPENING
-        self.restore_done, self.restore_total = 0, 0
         self.committed: dict[str, int] = {}
         """The inputs' positions of the last transaction written here."""
         self._writer = writer
@@ -92,7 +91,6 @@ class Runner:
         self._opening = asyncio.create_task(failstop.guarded(f"open {self.name}", opening))
 
     def _progress(self, done: int, total: int) -> None:
-        self.restore_done, self.restore_total = done, total
         metrics.RESTORE_PROGRESS.labels(self.task.stage.name, str(self.task.placement.partition)).set(
             1.0 if not total else done / total
         )

@@ -95,10 +95,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self._reporting: asyncio.Task[None] | None = None
         self._polled = asyncio.Event()
         self._polled.set()
-        check_crcs = not settings.embedded_broker
-        self._restore_options = settings.aiokafka()
-        self._check_crcs = check_crcs
-        shared = {**settings.aiokafka(), "isolation_level": "read_committed", "enable_auto_commit": False}
+        self._check_crcs = not settings.embedded_broker
+        self._options = settings.aiokafka()  # once: each call reads the certificates
+        shared = {**self._options, "isolation_level": "read_committed", "enable_auto_commit": False}
         self.consumer = AIOKafkaConsumer(
             **shared,
             client_id=self.client_id,
@@ -111,10 +110,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             max_poll_interval_ms=max(300_000, settings.session_timeout_ms),
             fetch_max_wait_ms=_POLL_MS,
             max_partition_fetch_bytes=2 << 20,
-            check_crcs=check_crcs,
+            check_crcs=self._check_crcs,
         )
         # End offsets are asked on connections of their own: on the consumer's they would wait behind its long polls.
-        self._ends = AIOKafkaConsumer(**shared, client_id=self.client_id + "-ends", check_crcs=check_crcs)
+        self._ends = AIOKafkaConsumer(**shared, client_id=self.client_id + "-ends", check_crcs=self._check_crcs)
 
     # -- life -----------------------------------------------------------------------------------------------------------
 
@@ -179,7 +178,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             if runner.state is not State.OPEN:
                 continue
             for topic in runner.task.stage.inputs:
-                partition = self._tp(topic, number)
+                partition = self.tp(topic, number)
                 end = self.consumer.last_stable_offset(partition) if partition in self._assigned else None
                 if end is not None and end >= 0:
                     lag = max(0, end - runner.task.position(topic))
@@ -261,7 +260,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         placement = Placement(key[1], self.partitions, self.settings.partitioner)
         changelog_topic = self.settings.changelog(stage.name)
         writer = Writer(
-            self.settings.aiokafka(),
+            self._options,
             transactional_id=f"{self.settings.topic_prefix}{self.settings.app}-{stage.name}-{placement.partition}",
             timeout_ms=self.settings.transaction_timeout_ms,
             max_record_bytes=self.settings.max_record_bytes,
@@ -276,7 +275,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             writer,
             self.pacer,
             changelog_topic=changelog_topic,
-            options=self._restore_options,
+            options=self._options,
             check_crcs=self._check_crcs,
             fenced=self._fenced,
         )
@@ -291,7 +290,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _begin(self, runner: Runner) -> None:
         """Checks a restored task against the topics as they are, and gives it its positions."""
         task = runner.task
-        inputs = {topic: self._tp(topic, task.placement.partition) for topic in task.stage.inputs}
+        inputs = {topic: self.tp(topic, task.placement.partition) for topic in task.stage.inputs}
         begins = await self._ends.beginning_offsets(list(inputs.values()))
         ends = await self._ends.end_offsets(list(inputs.values()))
         bounds = {topic: (begins[tp], ends[tp]) for topic, tp in inputs.items()}
@@ -322,7 +321,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         if runner.state is not State.OPEN:
             return
         for topic in runner.task.stage.inputs:
-            partition = self._tp(topic, number)
+            partition = self.tp(topic, number)
             readers = [self.runners.get((stage.name, number)) for stage in self._readers[topic]]
             if partition not in self._assigned or any(r is None or r.state is not State.OPEN for r in readers):
                 continue
@@ -406,7 +405,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._deliver(Delivery(key, epoch, waiting.chunk))
                     if epoch != self.epoch:
                         return  # a rebalance came in between: what waited was dropped and will be read again
-                partition = self._tp(topic, key[1])
+                partition = self.tp(topic, key[1])
                 if partition in self._assigned and partition in self._read:
                     behind = any(self._waiting.get((s.name, key[1]), {}).get(topic) for s in self._readers[topic])
                     (self.consumer.pause if behind else self.consumer.resume)(partition)
@@ -427,11 +426,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                         waiting.targets = {}
         if not fresh:
             return
-        ends = await self.ends({self._tp(topic, key[1]) for key, _, lower in fresh for topic in lower})
+        ends = await self.ends({self.tp(topic, key[1]) for key, _, lower in fresh for topic in lower})
         if ends is None:
             return
         for key, waiting, lower in fresh:
-            waiting.targets = {topic: ends[self._tp(topic, key[1])] for topic in lower}
+            waiting.targets = {topic: ends[self.tp(topic, key[1])] for topic in lower}
 
     async def ends(self, partitions: set[TopicPartition]) -> dict[TopicPartition, int] | None:
         """The ends of partitions as they are now; None when the brokers do not say (nothing may be assumed then)."""
@@ -457,13 +456,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         queue = self._waiting.get(key, {}).get(topic)
         if queue:
             return queue[0].chunk.from_
-        partition = self._tp(topic, key[1])
+        partition = self.tp(topic, key[1])
         if partition not in self._read or partition not in self._assigned:
             return -1
         position: int = await self.consumer.position(partition)
         return position
 
-    def _tp(self, topic: str, partition: int) -> TopicPartition:
+    def tp(self, topic: str, partition: int) -> TopicPartition:
+        """A partition of a topic, by its logical name."""
         return TopicPartition(self._physical[topic], partition)
 
     async def _report_offsets(self) -> None:
@@ -471,7 +471,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         offsets: dict[TopicPartition, int] = {}
         for runner in self.runners.values():
             for topic, position in runner.committed.items():
-                partition = self._tp(topic, runner.task.placement.partition)
+                partition = self.tp(topic, runner.task.placement.partition)
                 offsets[partition] = min(position, offsets.get(partition, position))
         offsets = {partition: offset for partition, offset in offsets.items() if partition in self._assigned}
         if not offsets:

@@ -59,8 +59,6 @@ class Task:
         self.restored_rows = 0
         self.events = 0
         """Records applied since the last commit was taken."""
-        self.refused: dict[str, int] = {}
-        """Dead letters by reason, over the life of this object."""
         self._applied: list[tuple[str, int, int]] = []
         self._dead: list[Output] = []
         self._window = deadletters.Window(context.dead_letter_limit)
@@ -116,7 +114,6 @@ class Task:
                     self.context.max_record_bytes,
                 )
             )
-            self.refused[bad.reason.value] = self.refused.get(bad.reason.value, 0) + 1
         if chunk.topic != "ticks":
             self._window.count(len(records), len(refused))
         if records:
@@ -138,7 +135,6 @@ class Task:
         drained = self.step.drain()
         state = self.checkpoint
         state.seen, state.bad = self._window.seen, self._window.bad
-        state.transactions += 1
         entry = journal.Entry(
             self.stage.name, self.placement.partition, self._applied, self.context.config_hash, self.context.app
         )

@@ -17,7 +17,6 @@ from stream.settings import Settings
 
 log = structlog.get_logger()
 
-_DAY_MS = 86_400_000
 _PATIENCE = 30.0
 
 
@@ -28,7 +27,6 @@ class Ticker:
         self._source = source
         self._interval = settings.tick_seconds
         self._topic = settings.topic("ticks")
-        self._settings = settings
         self._producer = AIOKafkaProducer(**settings.aiokafka(), enable_idempotence=True, linger_ms=5)
 
     async def run(self, stopping: Callable[[], bool]) -> None:
@@ -48,7 +46,7 @@ class Ticker:
         }
         at = int(time.time() * 1000)
         ends = await self._source.ends(
-            {self._tp(topic, key) for key, topics in inputs.items() for topic in topics}
+            {self._source.tp(topic, key[1]) for key, topics in inputs.items() for topic in topics}
         )
         if ends is None:
             return
@@ -69,18 +67,13 @@ class Ticker:
 
     async def _caught_up(self, key: TaskKey, topics: list[str], ends: dict[TopicPartition, int]) -> bool:
         for topic in topics:
-            if await self._source.handed_over(key, topic) < ends[self._tp(topic, key)]:
+            if await self._source.handed_over(key, topic) < ends[self._source.tp(topic, key[1])]:
                 return False
         return True
 
     async def _write(self, key: TaskKey, runner: Runner, at: int) -> None:
-        feeds = runner.task.checkpoint.feeds
-        live = tuple(sorted(topic for topic, last in feeds.items() if topic != "ticks" and at - last < _DAY_MS))
-        tick = ticks.Tick(key[0], key[1], at, True, live)
+        tick = ticks.Tick(key[0], key[1], at, True, ticks.live(runner.task.checkpoint.feeds, at))
         await self._producer.send_and_wait(
             self._topic, key=key[0].encode(), value=ticks.encode(tick), partition=key[1]
         )
         metrics.TICKS.labels(key[0]).inc()
-
-    def _tp(self, topic: str, key: TaskKey) -> TopicPartition:
-        return TopicPartition(self._settings.topic(topic), key[1])

@@ -17,5 +17,13 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     """Input topics of the stage that brought records within the last day: absence is decided only on these."""
 
 
+_DAY_MS = 86_400_000
+
+
+def live(feeds: dict[str, int], at: int) -> tuple[str, ...]:
+    """The topics of `feeds` (latest record timestamp, ms) that brought records within the day before `at`."""
+    return tuple(sorted(topic for topic, last in feeds.items() if topic != "ticks" and at - last < _DAY_MS))
+
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Tick).decode
