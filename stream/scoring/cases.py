@@ -387,9 +387,9 @@ def _compare(detector: str, case: Case, said: Sequence[SignalRecord]) -> Iterato
         where = "" if stream == own else f"{' '.join(stream)}: "
         if len(found) != len(expected):
             yield f"{where}{len(expected)} expected, {len(found)} said: {'; '.join(_shown(case, one) for one in found) or 'none'}"
-        for want, one in zip(expected, found, strict=False):
-            for what in _differences(case, want, one):
-                yield f"{where}{what}, but: {_shown(case, one)}"
+        for want, signal in zip(expected, found, strict=False):
+            for what in _differences(case, want, signal):
+                yield f"{where}{what}, but: {_shown(case, signal)}"
 
 
 def _differences(case: Case, want: Expected, one: SignalRecord) -> Iterator[str]:

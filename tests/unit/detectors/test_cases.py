@@ -60,8 +60,8 @@ def made(events: str, expect: str, more: str = "") -> cases.Case:
         ('{ reason_lacks = "not paid" }', "expected no reason with 'not paid'"),
         ('{ would_clear_contains = "GBP 7.00" }', "expected to clear with 'GBP 7.00'"),
         ('{ proposes_hold = "bereavement" }', "expected to propose 'bereavement'"),
-        ('{ severity = "low" }, { detector = "bounce_pressure", severity = "low" }', "bounce_pressure A-1 C-1: 1 expected, 0 said"),
-        ('{ severity = "low" }, { customer_id = "C-2", severity = "low" }', "missed_bills A-1 C-2: 1 expected, 0 said"),
+        ('{ severity = "low" }, { detector = "bounce_pressure" }', "bounce_pressure A-1 C-1: 1 expected, 0 said"),
+        ('{ severity = "low" }, { customer_id = "C-2" }', "missed_bills A-1 C-2: 1 expected, 0 said"),
     ],
 )
 def test_what_is_not_as_expected_is_told(expect: str, told: str) -> None:
@@ -70,8 +70,39 @@ def test_what_is_not_as_expected_is_told(expect: str, told: str) -> None:
 
 
 def test_what_is_as_expected_passes() -> None:
-    expect = '{ severity = "low", day = 5, on = 2026-01-06, reason_contains = "not paid", reason_lacks = "loan", proposes_hold = "" }'
+    expect = '{ severity = "low", day = 5, on = 2026-01-06, reason_contains = "not paid", proposes_hold = "" }'
     assert cases.run("missed_bills", made(BILL, expect)).failures == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        ('{ topic = "nudges", day = 1 }', "topic nudges"),
+        ('{ topic = "payments", category = "rent" }', "day"),
+        ('{ topic = "payments", category = "rents", day = 1 }', "category"),
+        ('{ topic = "payments", category = "rent", day = 1, amount = "1.234" }', "bad_amount"),
+        ('{ topic = "payments", category = "rent", day = [1, 2], amount = ["1.00"] }', "1 values for 2 days"),
+        ('{ topic = "payments", category = "rent", day = 1, every = 3 }', "every and times"),
+    ],
+)
+def test_an_event_that_cannot_be_used_is_an_error_and_never_left_out(events: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        cases.run("missed_bills", made(events, ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[case]]\n", "name"),
+        ('[[case]]\nname = "n"\nabout = "a"\nevents = []\nexpect = []\nuntil_day = 3\n', "until_day"),
+        ('[[case]]\nname = "n"\nabout = "a"\nevents = []\nexpect = [{ severity = "grave" }]\n', "grave"),
+        ('[[case]]\nname = "n"\nabout = "a"\nevents = []\nexpect = []\n' * 2, "two cases are called: n"),
+        ("[[cases]]\n", "nothing else"),
+    ],
+)
+def test_a_file_of_another_form_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        cases.read(text, "made up")
 
 
 def test_settings_of_a_file_and_of_the_case_are_merged_over_the_defaults() -> None:
