@@ -69,6 +69,11 @@ class AccountsStep:
             "ticks": self._apply_ticks,
         }
 
+    def configure(self, settings: DetectorSettings) -> None:
+        """Goes on under other settings. What was raised under the old ones stands until its account is next touched."""
+        self._settings = settings
+        self._config = config_of(settings)
+
     # --- the step -------------------------------------------------------------------------------------------
 
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:

@@ -83,8 +83,7 @@ class CustomersStep:
 
     def __init__(self, placement: Placement, policy: Policy, contact_from: datetime | None = None) -> None:
         self._placement = placement
-        self._policy = policy
-        self._contact_from = None if contact_from is None else to_ms(contact_from)
+        self.configure(policy, contact_from)
         self._rows: dict[str, bytes] = {}
         self._live: dict[str, Customer] = {}
         """Records opened since the last drain."""
@@ -98,6 +97,11 @@ class CustomersStep:
         """Customers with a nudge that stands or waits: those whom an operator's word for all concerns."""
         self._outputs: list[Output] = []
         self.counters: Counter[str] = Counter()
+
+    def configure(self, policy: Policy, contact_from: datetime | None = None) -> None:
+        """Goes on under another policy. What was decided under the old one stands until its customer is next touched."""
+        self._policy = policy
+        self._contact_from = None if contact_from is None else to_ms(contact_from)
 
     # --- the protocol
 
