@@ -6,11 +6,13 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterable, MutableMapping
 from datetime import datetime
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,15 +23,17 @@ from faust.app.base import BootStrategy
 from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from stream import metrics as catalogue
 from stream import topics
 from stream.agents.accounts import AccountsStep
 from stream.agents.customers import CustomersStep
 from stream.detectors import settings as detector_settings
 from stream.engine import checks, configs, failstop
 from stream.engine.configs import Configuration
+from stream.engine.reload import Reloader
 from stream.engine.sentinel import Sentinel
 from stream.engine.source import Delivery, Source
-from stream.engine.step import Stage
+from stream.engine.step import Stage, StagesOf
 from stream.engine.ticker import Ticker
 from stream.errors import ConfigurationError, EwsError
 from stream.settings import Settings
@@ -62,11 +66,17 @@ def configuration(settings: Settings) -> Configuration:
 
 def _text(path: Path | None, variable: str, package: str, default: str) -> str:
     if path is None:
-        return resources.files(package).joinpath(default).read_text("utf-8")
+        return _packaged(package, default)
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{variable}: {path} cannot be read: {error}") from error
+
+
+@cache
+def _packaged(package: str, name: str) -> str:
+    """Read once: an upgrade under a running worker is not a change of its configuration."""
+    return resources.files(package).joinpath(name).read_text("utf-8")
 
 
 def stages(config: Configuration) -> tuple[Stage, Stage]:
@@ -79,11 +89,18 @@ def stages(config: Configuration) -> tuple[Stage, Stage]:
     since = config.settings.get("contact_from") or None
     contact_from = datetime.fromisoformat(since) if since else None
     return (
-        Stage("accounts", topics.ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, detectors), AccountsStep.warm_up),
+        Stage(
+            "accounts",
+            topics.ACCOUNTS_INPUTS,
+            create=lambda placement: AccountsStep(placement, detectors),
+            warm_up=AccountsStep.warm_up,
+            configure=lambda step: step.configure(detectors),
+        ),
         Stage(
             "customers",
             topics.CUSTOMERS_INPUTS,
-            lambda placement: CustomersStep(placement, policy, contact_from),
+            create=lambda placement: CustomersStep(placement, policy, contact_from),
+            configure=lambda step: step.configure(policy, contact_from),
         ),
     )
 
@@ -98,9 +115,6 @@ class _App(faust.App):
     BootStrategy = _NoKafka
 
 
-StagesOf = Callable[[Configuration], Sequence[Stage]]
-
-
 def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     """The Faust application of one worker: a source service, a channel and an agent per stage, a metrics page."""
     config = configuration(settings)
@@ -108,6 +122,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     _expect_free_port(settings)
     facts = checks.check(settings)
     checks.publish_configuration(settings, config)
+    catalogue.show_configuration(config.hash)
     for stage in both:
         if stage.warm_up is not None:
             stage.warm_up()
@@ -186,6 +201,18 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         async def watch(self) -> None:
             await failstop.guarded("watch", lambda: sentinel.run(self._stopping))
 
+        @faust.Service.task
+        async def reread(self) -> None:
+            reloader = Reloader(
+                config,
+                read=lambda: configuration(settings),
+                stages_of=stages_of,
+                publish=lambda new: checks.publish_configuration(settings, new),
+                swap=the_source().configure,
+            )
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
+            await failstop.guarded("reload", lambda: reloader.run(self._stopping))
+
         @faust.Service.timer(_OBSERVE_SECONDS)
         async def observe(self) -> None:
             if source is not None:
@@ -223,6 +250,7 @@ def _expect_free_port(settings: Settings) -> None:
 def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     """Runs a worker until SIGTERM or SIGINT. Does not return: the process ends with 0, or by fail-stop."""
     configure_logging(settings.log_level)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that can be reloaded
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

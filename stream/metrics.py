@@ -34,6 +34,10 @@ LAG = Gauge("ews_lag_records", "Records between a task's position and the end of
 TASKS = Gauge("ews_tasks", "Tasks this worker owns, by state.", ["state"])
 CLOCK = Gauge("ews_clock_timestamp_seconds", "The task's event-time clock.", ["stage", "partition"])
 TICKS = Counter("ews_ticks", "Ticks written.", ["stage"])
+CONFIG = Gauge("ews_config_info", "The configuration in force, by its hash.", ["hash"])
+RELOADS = Counter("ews_config_reloads", "Changes of the configuration's files, by result: ok or refused.", ["result"])
+for _result in ("ok", "refused"):
+    RELOADS.labels(_result)
 BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])
 BUILD.labels(__version__).set(1)
 
@@ -47,6 +51,12 @@ def observe_commit(stage: str, seconds: float, commit: Commit) -> None:
         OUTPUTS.labels(output.topic).inc()
         if output.topic == "dead-letters":
             DEAD_LETTERS.labels(dict(output.headers)["ews-reason"].decode()).inc()
+
+
+def show_configuration(config_hash: str) -> None:
+    """Tells which configuration is in force; of the one before no series stays."""
+    CONFIG.clear()
+    CONFIG.labels(config_hash).set(1)
 
 
 def forget_task(stage: str, partition: int, topics: Iterable[str]) -> None:

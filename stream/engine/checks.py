@@ -243,15 +243,25 @@ def _embedded_facts(settings: Settings, topics: list[Wanted]) -> Facts:
 
 
 def publish_configuration(settings: Settings, config: Configuration) -> None:
-    """Writes the configuration behind its hash, before anything is decided under it."""
+    """Writes the configuration behind its hash, before anything is decided under it.
+
+    Raises EngineError where the brokers do not take it, ConfigurationError where no topic could hold it.
+    """
     producer = Producer({**settings.librdkafka(), "enable.idempotence": not settings.embedded_broker, "acks": "all"})
     failures: list[Any] = []
-    producer.produce(
-        settings.topic("configs"),
-        key=config.hash.encode(),
-        value=config.encode(),
-        on_delivery=lambda error, _: failures.append(error) if error else None,
-    )
+    value = config.encode()
+    try:
+        producer.produce(
+            settings.topic("configs"),
+            key=config.hash.encode(),
+            value=value,
+            on_delivery=lambda error, _: failures.append(error) if error else None,
+        )
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"detectors' settings and policy are {len(value):,} bytes together, and {settings.topic('configs')} does not take "
+            f"them ({error.args[0].name()}): make the files smaller"
+        ) from error
     left = producer.flush(_TIMEOUT)
     if left or failures:
         raise EngineError(f"the configuration could not be written to {settings.topic('configs')}: {failures or 'no answer'}")

@@ -19,8 +19,8 @@ from stream.errors import EngineError
 from stream.topics import BY_NAME
 
 _BATCH = 256
-_SPAN_MS = 60_000
-"""A batch reaches no further in time, so that what becomes due within it is seen at its own instant, give or take."""
+_COMMIT = 4_096
+"""A stage that nobody hears is asked for its outputs no more often than after so many records."""
 
 
 class Line(NamedTuple):
@@ -67,7 +67,12 @@ class Offline:
         max_record_bytes: int,
         tick: bool,
         write: Callable[[Output], None],
+        span_ms: int = 60_000,
     ) -> None:
+        """A batch reaches no further than `span_ms` in time: what its events make due within it is seen that much late at most.
+
+        What was due before is seen at its instant, whatever the span; a longer one is faster.
+        """
         names = sorted(BY_NAME)
         context = Context(config_hash, dead_letter_limit, max_record_bytes, dict(zip(names, names, strict=True)))
         self._tasks = [Task(stage, Placement(0, 1, partitioner), context) for stage in stages]
@@ -76,6 +81,7 @@ class Offline:
         self._readers = {name: [task for task in self._tasks if name in task.stage.inputs] for name in names}
         self._tick = tick
         self._write = write
+        self._span_ms = span_ms
         self.events = 0
 
     @property
@@ -100,7 +106,7 @@ class Offline:
                 yield self.events
             if not batch:
                 horizon = self._pass_time(timestamp)
-                limit = timestamp + _SPAN_MS + 1
+                limit = timestamp + self._span_ms + 1
                 if horizon is not None:
                     limit = min(limit, horizon)
                 batch_topic = topic
@@ -111,6 +117,8 @@ class Offline:
             self._pass_time(until)
             for task in self._tasks:
                 self._ticked(task, until)
+        for task in self._tasks:
+            self._hand_out(task, 0)
         yield self.events
 
     def _apply(self, topic: str, lines: list[Line]) -> None:
@@ -121,13 +129,20 @@ class Offline:
     def _feed(self, task: Task, topic: str, lines: Sequence[Line]) -> None:
         start = task.position(topic)
         task.apply(Chunk(topic, start, start + len(lines), lines))
+        # Alone, a stage is heard by nobody: only a second one must be told at once.
+        if len(self._tasks) > 1 or task.events >= _COMMIT:
+            self._hand_out(task, lines[-1].timestamp)
+
+    def _hand_out(self, task: Task, now: int) -> None:
+        """Writes what the task has said, and lets the other stage hear it at the instant `now`."""
         commit = task.take()
-        assert commit is not None
+        if commit is None:
+            return
         said: dict[str, list[Line]] = {}
         for output in commit.outputs:
             self._write(output)
             if self._readers[output.topic]:
-                heard = Line(0, lines[-1].timestamp, output.key, output.value, output.headers)
+                heard = Line(0, now, output.key, output.value, output.headers)
                 said.setdefault(output.topic, []).append(heard)
         for name, heard_lines in said.items():
             for reader in self._readers[name]:

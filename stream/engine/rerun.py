@@ -7,7 +7,7 @@ journalled configuration. It asks of Kafka no more than to describe and read top
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -19,7 +19,7 @@ from stream.engine import configs, journal
 from stream.engine.configs import Configuration
 from stream.engine.offline import Line
 from stream.engine.partitioner import Partitioner, partition_of
-from stream.engine.step import Output, Placement, Stage
+from stream.engine.step import Output, Placement, StagesOf
 from stream.engine.task import Chunk, Context, Task
 from stream.engine.transaction import READ_BACK
 from stream.errors import CheckpointError, ConfigurationError, EngineError, EwsError, TopicsError
@@ -32,8 +32,6 @@ _FORBIDDEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_
 
 READ = tuple(topic.name for topic in CATALOGUE if topic.role != "output" or topic.name in CUSTOMERS_INPUTS)
 """The topics that a replay reads."""
-
-StagesOf = Callable[[Configuration], Sequence[Stage]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def replay(settings: Settings, stages_of: StagesOf, partition: int) -> Iterator[
     where a configuration is missing or the library versions differ from those of the live run, EngineError where the brokers
     do not answer.
 
-    Holds the state of the partition once; a second time, as changelog rows, where `configs` holds more than one configuration.
+    Holds the state of the partition once.
     """
     count = partitions(settings)
     with _Reader(settings, settings.topic("journal"), partition) as entries:
@@ -147,8 +145,6 @@ class _Run:
         self._placement = placement
         self._tasks: dict[str, Task] = {}
         self._readers: dict[tuple[str, str], _Reader] = {}
-        self._written: dict[str, dict[bytes, bytes]] | None = {} if len(known) > 1 else None
-        """By stage, what its changelog would hold after compaction; None where no configuration can follow another."""
 
     def apply(self, entry: journal.Entry, at: int) -> Applied:
         """Applies one transaction."""
@@ -171,8 +167,6 @@ class _Run:
         commit = task.take()
         if commit is None:
             return Applied(entry.stage, entry.partition, at, [], 0)
-        if self._written is not None:
-            remember(self._written.setdefault(entry.stage, {}), commit.rows[:-1])
         return Applied(entry.stage, entry.partition, at, commit.outputs, events)
 
     def _task(self, entry: journal.Entry) -> Task:
@@ -195,26 +189,17 @@ class _Run:
             int(config.settings.get("max_record_bytes", self._settings.max_record_bytes)),
             {name: self._settings.topic(name) for name in stage.inputs},
         )
-        fresh = Task(stage, self._placement._replace(partitioner=_partitioner(config)), context)
         if task is not None:
-            # The live run was started anew under another configuration: its state went on, and so does ours.
-            assert self._written is not None  # two hashes were found in `configs`
-            fresh.step.restore(self._written.get(entry.stage, {}).items())
-            fresh.checkpoint = task.checkpoint
-        self._tasks[entry.stage] = fresh
-        return fresh
+            # The live run read its files again here, or was started anew under others: either way its state went on.
+            task.configure(stage, context)
+            return task
+        task = Task(stage, self._placement._replace(partitioner=_partitioner(config)), context)
+        self._tasks[entry.stage] = task
+        return task
 
     def close(self) -> None:
         for reader in self._readers.values():
             reader.close()
-
-
-def remember(written: dict[bytes, bytes], rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-    """Keeps what a compacted changelog would: the last value of each key, in the order of the last writes."""
-    for key, value in rows:
-        written.pop(key, None)
-        if value is not None:
-            written[key] = value
 
 
 def _partitioner(config: Configuration) -> Partitioner:

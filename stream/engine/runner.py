@@ -13,7 +13,8 @@ import structlog
 from stream import metrics
 from stream.engine import changelog, failstop
 from stream.engine.pacing import Pacer, Timed
-from stream.engine.task import Chunk, Task
+from stream.engine.step import Stage
+from stream.engine.task import Chunk, Commit, Context, Task
 from stream.engine.transaction import Writer
 from stream.errors import CheckpointError, EwsError, FencedError
 
@@ -108,19 +109,32 @@ class Runner:
     async def commit(self) -> None:
         """Writes all that has been applied up to now."""
         async with self._writing:
-            commit = self.task.take() if self.state is State.OPEN else None
-            if commit is None:
+            if self.state is State.OPEN:
+                await self._write(self.task.take())
+
+    async def configure(self, stage: Stage, context: Context) -> None:
+        """Puts the task under another configuration, between two chunks: what was applied before is a transaction of its own."""
+        async with self._writing:
+            if self.state is State.CLOSED:
                 return
-            started = time.perf_counter()
-            timed = Timed(self._writer.write(commit))
-            try:
-                await timed
-            except FencedError as error:
-                raise await self._fenced(error) from error
-            self._pacer.record(self.task.key, timed.cpu)
-            self.committed = commit.positions
-            self._room.set()
-            metrics.observe_commit(self.task.stage.name, time.perf_counter() - started, commit)
+            # In one block: chunks that are applied while the transaction is written are the new configuration's.
+            commit = self.task.take()
+            self.task.configure(stage, context)
+            await self._write(commit)
+
+    async def _write(self, commit: Commit | None) -> None:
+        if commit is None:
+            return
+        started = time.perf_counter()
+        timed = Timed(self._writer.write(commit))
+        try:
+            await timed
+        except FencedError as error:
+            raise await self._fenced(error) from error
+        self._pacer.record(self.task.key, timed.cpu)
+        self.committed = commit.positions
+        self._room.set()
+        metrics.observe_commit(self.task.stage.name, time.perf_counter() - started, commit)
 
     async def _commit_loop(self) -> None:
         while self.state is State.OPEN:

@@ -82,7 +82,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         topics = sorted({topic for stage in self.stages.values() for topic in stage.inputs})
         self._physical = {topic.name: settings.topic(topic.name) for topic in CATALOGUE}
         self._logical = {physical: logical for logical, physical in self._physical.items()}
-        self._readers = {topic: [s for s in self.stages.values() if topic in s.inputs] for topic in topics}
+        self._readers = {topic: [s.name for s in self.stages.values() if topic in s.inputs] for topic in topics}
         self._context = Context(
             config_hash, settings.dead_letter_limit, settings.max_record_bytes, self._physical, settings.app
         )
@@ -167,6 +167,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         started = loop.time()
         runner.apply(delivery.chunk)
         metrics.APPLY_SECONDS.labels(delivery.task[0]).observe(loop.time() - started)
+
+    async def configure(self, config_hash: str, stages: Iterable[Stage]) -> None:
+        """Puts every task under another configuration, each between two of its chunks; later ones open under it.
+
+        `stages` are the same in name and inputs. Returns when what was applied before is committed.
+        """
+        self.stages = {stage.name: stage for stage in stages}
+        self._context = self._context._replace(config_hash=config_hash)
+        await asyncio.gather(
+            *[runner.configure(self.stages[name], self._context) for (name, _), runner in self.runners.items()]
+        )
 
     def observe(self) -> None:
         """Tells the metrics where the tasks stand."""
@@ -322,7 +333,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         for topic in runner.task.stage.inputs:
             partition = self.tp(topic, number)
-            readers = [self.runners.get((stage.name, number)) for stage in self._readers[topic]]
+            readers = [self.runners.get((name, number)) for name in self._readers[topic]]
             if partition not in self._assigned or any(r is None or r.state is not State.OPEN for r in readers):
                 continue
             position = min(r.task.position(topic) for r in readers if r is not None)
@@ -372,8 +383,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self._read[partition] = to
         topic = self._logical[partition.topic]
         shared = len(self._readers[topic]) > 1
-        for stage in self._readers[topic]:
-            key = (stage.name, partition.partition)
+        for name in self._readers[topic]:
+            key = (name, partition.partition)
             begin = start
             if shared and (runner := self.runners.get(key)) is not None:
                 begin = max(start, runner.task.position(topic))
@@ -387,7 +398,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         """Moves the tasks over offsets that hold no record (transaction markers), or retention would seem to pass them by."""
         for partition, start in list(self._read.items()):
             number, topic = partition.partition, self._logical[partition.topic]
-            if any(self._waiting.get((stage.name, number), {}).get(topic) for stage in self._readers[topic]):
+            if any(self._waiting.get((name, number), {}).get(topic) for name in self._readers[topic]):
                 continue
             if partition in self._assigned and await self.consumer.position(partition) > start:
                 await self._take(partition, [])
@@ -407,7 +418,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                         return  # a rebalance came in between: what waited was dropped and will be read again
                 partition = self.tp(topic, key[1])
                 if partition in self._assigned and partition in self._read:
-                    behind = any(self._waiting.get((s.name, key[1]), {}).get(topic) for s in self._readers[topic])
+                    behind = any(self._waiting.get((name, key[1]), {}).get(topic) for name in self._readers[topic])
                     (self.consumer.pause if behind else self.consumer.resume)(partition)
 
     async def _aim(self) -> None:

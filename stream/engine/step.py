@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from stream.engine.configs import Configuration
 from stream.engine.partitioner import Partitioner, partition_of
 from stream.errors import Reason
 from stream.topics import BY_NAME, Rank
@@ -101,7 +102,17 @@ class Stage:
     create: Callable[[Placement], Step]
     warm_up: Callable[[], None] | None = None
     """Compiles what is compiled on first use; called before the worker joins the group."""
+    configure: Callable[[Any], None] | None = None
+    """Gives this stage's settings to a step that was created under others.
+
+    Called after a drain and before the next apply. From then on the step says what a fresh one would, created with these
+    settings and restored from all that was drained: a reload and a restart cannot be told apart.
+    """
 
     def rank(self, topic: str) -> Rank:
         """The rank of one of the inputs."""
         return BY_NAME[topic].rank
+
+
+StagesOf = Callable[[Configuration], Sequence[Stage]]
+"""The stages under a configuration. Raises ConfigurationError that names what is wrong with it."""

@@ -123,11 +123,6 @@ class Task:
         self._applied.append((chunk.topic, chunk.from_, chunk.to))
         self.events += len(records)
 
-    @property
-    def dirty(self) -> bool:
-        """Whether there is anything to commit."""
-        return bool(self._applied)
-
     def take(self) -> Commit | None:
         """Takes all that was changed and said since the last take, in one synchronous block; None when nothing was applied."""
         if not self._applied:
@@ -147,3 +142,13 @@ class Task:
         )
         self._applied, self._dead, self.events = [], [], 0
         return commit
+
+    def configure(self, stage: Stage, context: Context) -> None:
+        """Goes on under another configuration: `stage` is this task's as that configuration has it.
+
+        Only straight after `take`: what was applied before it is journalled under the configuration it was applied with.
+        """
+        assert not self._applied, "what was applied under the old configuration is taken first"
+        assert stage.configure is not None, f"stage {stage.name} cannot change its settings"
+        stage.configure(self.step)
+        self.stage, self.context = stage, context

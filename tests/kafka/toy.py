@@ -1,27 +1,31 @@
 """A job so small that its right output is obvious: counts records by key, says so at every tenth. Runs on the real engine.
 
-`python -m tests.kafka.toy` is a worker like `ews worker`; it takes the same EWS_* variables, and TOY_RESTORE_SECONDS.
+`python -m tests.kafka.toy` is a worker like `ews worker`; it takes the same EWS_* variables, and TOY_RESTORE_SECONDS. A line
+`every = 3` in its detectors' file has it say so at every third.
 """
 
 from __future__ import annotations
 
 import os
 import time
+import tomllib
 from collections.abc import Iterable, Sequence
 
 from stream import topics
+from stream.engine.configs import Configuration
 from stream.engine.step import Drained, Output, Placement, Record, Refused, Stage
-from stream.errors import Reason
+from stream.errors import ConfigurationError, Reason
 
 BAD = b"bad"
 """How a value begins that is refused."""
 
 
 class Counter:
-    """Counts by key. Emits `key:count` to `signals` at every tenth record of a key."""
+    """Counts by key. Emits `key:count` to `signals` at every so many records of a key."""
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, every: int = 10) -> None:
         self.placement = placement
+        self.every = every
         self.counts: dict[bytes, int] = {}
         self.clock = 0
         self._dirty: set[bytes] = set()
@@ -44,7 +48,7 @@ class Counter:
                 continue
             count = self.counts[record.key] = self.counts.get(record.key, 0) + 1
             self._dirty.add(record.key)
-            if count % 10 == 0 and topic == "payments":
+            if count % self.every == 0 and topic == "payments":
                 self._said.append(
                     Output("signals", record.key, b"%s:%d" % (record.key, count), (("h", b"1"),))
                 )
@@ -62,11 +66,24 @@ class Counter:
         return None
 
 
-def stages(_: object = None) -> tuple[Stage, Stage]:
-    """The same two stages as the real job, each counting."""
+def stages(config: Configuration | None = None) -> tuple[Stage, Stage]:
+    """The same two stages as the real job, each counting. ConfigurationError where the file gives no number."""
+    every = 10
+    if config is not None:
+        try:
+            every = int(tomllib.loads(config.files.get("detectors.toml", "")).get("every", 10))
+        except ValueError:
+            raise ConfigurationError("every: must be a number, mend the toy's file") from None
+
+    def create(placement: Placement) -> Counter:
+        return Counter(placement, every)
+
+    def configure(step: Counter) -> None:
+        step.every = every
+
     return (
-        Stage("accounts", topics.ACCOUNTS_INPUTS, Counter),
-        Stage("customers", topics.CUSTOMERS_INPUTS, Counter),
+        Stage("accounts", topics.ACCOUNTS_INPUTS, create, configure=configure),
+        Stage("customers", topics.CUSTOMERS_INPUTS, create, configure=configure),
     )
 
 
