@@ -148,6 +148,43 @@ def test_without_ticks_only_events_move_time() -> None:
     assert "ticks" not in {topic for _, topic, _ in heard}
 
 
+def alone(span_ms: int, payments: int = 4) -> tuple[list[tuple[str, int]], list[bytes | None]]:
+    """What a single stage hears of payments half an hour apart, and what it says."""
+    heard: list[tuple[str, str, int]] = []
+    said: list[Output] = []
+    job = Offline(
+        (Stage("a", ("payments", "ticks"), lambda _: Echo(heard, "a")),),
+        "murmur2",
+        config_hash="cafe",
+        dead_letter_limit=1.0,
+        max_record_bytes=10_000,
+        tick=True,
+        write=said.append,
+        span_ms=span_ms,
+    )
+    lines = (("payments", Line(i, i * HOUR // 2, b"k", b"v")) for i in range(payments))
+    assert list(job.run(lines))[-1] == payments
+    return [(topic, at) for _, topic, at in heard], [output.value for output in said]
+
+
+def test_what_a_batch_makes_due_within_itself_is_seen_at_its_end_and_no_later() -> None:
+    half = HOUR // 2
+    assert alone(half - 1)[0] == [
+        ("payments", 0), ("payments", half), ("ticks", HOUR), ("payments", HOUR), ("ticks", HOUR + half),
+        ("payments", HOUR + half),
+    ]  # fmt: skip
+    assert alone(HOUR)[0] == [
+        ("payments", 0), ("payments", half), ("payments", HOUR), ("ticks", HOUR), ("ticks", HOUR + half),
+        ("payments", HOUR + half),
+    ]  # fmt: skip
+
+
+def test_all_that_a_stage_alone_has_said_is_written_whatever_the_span() -> None:
+    for span_ms in (0, HOUR, 100 * HOUR):
+        said = alone(span_ms, payments=5_000)[1]
+        assert said.count(b"heard") == 5_000
+
+
 def replayed(tmp_path: Path, *options: str) -> list[dict[str, object]]:
     state = tmp_path / "state.jsonl"
     told = CliRunner().invoke(
