@@ -8,7 +8,9 @@ over them. Records about accounts, orders and ticks are few and go one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -17,24 +19,26 @@ import numpy.typing as npt
 from stream.agents import columns
 from stream.agents.accounts_outputs import Trigger, facts, signal, signal_id
 from stream.agents.accounts_words import ending, words_of
-from stream.agents.columns import AHEAD, Batch, Reader, ms_of, time_of
+from stream.agents.columns import AHEAD, Batch, Reader, ms_of
 from stream.contracts import account_orders, accounts, envelope
 from stream.contracts.account_facts import FactsPaymentRecord
 from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.accounts import AccountRecord
+from stream.contracts.money import minor_units
 from stream.contracts.signals import ReasonRecord
-from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, SEVERITIES
-from stream.detectors import bounce_pressure, kernel, missed_bills
-from stream.detectors.kernel import Finding
+from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, SEVERITIES, SignalStatus
+from stream.detectors import bounce_pressure, kernel, missed_bills, world
+from stream.detectors.base import Finding, time_of
 from stream.detectors.levels import CAUSES, CHANGED, WITHDRAWN
-from stream.detectors.registry import NAMES
-from stream.detectors.settings import CONFIG, DetectorSettings, config_of
+from stream.detectors.registry import NAMES, SIGNS
+from stream.detectors.settings import CONFIG, config_of, versions
 from stream.engine import ticks
 from stream.engine.step import Drained, Output, Placement, Record, Refused
 from stream.errors import BadRecord, Reason
 from stream.reference.return_codes import CLASSES
+from stream.reference.working_days import code_of
 from stream.tables import event as ev
-from stream.tables.account import EVIDENCE_DIRTY, KNOWN, NEVER, REPAID, RING, WATCHED
+from stream.tables.account import CARD, EVIDENCE_DIRTY, KNOWN, NEVER, REPAID, RING, WATCHED
 from stream.tables.accounts import DUPLICATES, UNDO_MISSES, AccountTable
 from stream.tables.event import EVENT
 from stream.tables.hashing import hash_column, hash_text, looks_plain, parse_amounts
@@ -48,16 +52,17 @@ _READERS: Final[dict[str, Reader]] = {
     "bounces": columns.BOUNCES,
     "missed-bills": columns.MISSED_BILLS,
 }
+_KINDS: Final[dict[int, tuple[str, ...]]] = {ev.PAYMENT: ("",), ev.BOUNCE: CLASSES, ev.MISSED_BILL: BILL_OUTCOMES}
 _CREDIT_PRODUCTS: Final = ("credit_card", "loan", "mortgage", "overdraft")
 
 
 class AccountsStep:
     """The accounts stage of one partition: see `engine.step.Step` for what it promises."""
 
-    def __init__(self, placement: Placement, settings: DetectorSettings) -> None:
+    def __init__(self, placement: Placement, settings: Any) -> None:
         self._placement = placement
-        self._settings = settings
-        self._config = config_of(settings)
+        self._world = world.bare()
+        self.configure(settings)
         self._table = AccountTable()
         self._outputs: list[Output] = []
         self._findings, self._passing = kernel.scratch(1024)
@@ -69,10 +74,11 @@ class AccountsStep:
             "ticks": self._apply_ticks,
         }
 
-    def configure(self, settings: DetectorSettings) -> None:
+    def configure(self, settings: Any) -> None:
         """Goes on under other settings. What was raised under the old ones stands until its account is next touched."""
         self._settings = settings
         self._config = config_of(settings)
+        self._versions = versions(settings)
 
     # --- the step -------------------------------------------------------------------------------------------
 
@@ -81,7 +87,12 @@ class AccountsStep:
         version.
         """
         self._table.restore(rows)
-        kernel.note_all_dues(self._table.evidence, self._table.dues)
+        table = self._table
+        for country in {table.profile(number).country for number in table.numbers()}:
+            self._world = world.with_country(self._world, country)
+        kernel.note_all_dues(
+            table.rows, table.evidence, table.dues, table.row_dues[: len(table.keys)], self._config, self._world
+        )
         self._next_due_known = False
 
     def apply(self, topic: str, records: Sequence[Record]) -> list[Refused]:
@@ -99,9 +110,12 @@ class AccountsStep:
         return Drained(self._table.drain(), outputs)
 
     def next_due(self) -> int | None:
-        """The earliest event time (ms) at which an open signal changes by the passing of time alone."""
+        """The earliest event time (ms) at which the passing of time alone changes or raises a signal."""
         if not self._next_due_known:
             first = int(self._table.dues[:, 1].min(initial=NEVER))
+            expected = self._table.row_dues
+            # What is overdue already waits for its feed to be alive again.
+            first = min(first, int(expected[expected > self.clock].min(initial=NEVER)))
             self._next_due, self._next_due_known = (None if first == NEVER else first), True
         return self._next_due
 
@@ -128,6 +142,7 @@ class AccountsStep:
             row = table.rows[number]
             evidence = table.evidence[int(row["evidence"])]
             config = self._config[0]
+            signs = evidence["signs"]
             said = table.notes[number].said if number in table.notes else {}
             yield {
                 "account_id": table.key_of(number).decode(),
@@ -136,11 +151,12 @@ class AccountsStep:
                 "payments": int(row["payments"]),
                 "bounces": int(row["bounces"]),
                 "missed_bills": int(row["missed_bills"]),
-                "bounce_pressure": float(bounce_pressure.score(evidence, clock, config)),
-                "missed_bills_weight": float(missed_bills.score(evidence, clock, config)),
+                "bounce_pressure": float(bounce_pressure.score(evidence, clock, config["bounce_pressure"])),
+                "missed_bills_weight": float(missed_bills.score(evidence, clock, config["missed_bills"])),
+                **{name: float(signs[number]["score"]) for number, name in enumerate(NAMES) if number > 1},
                 "signals": [
                     {
-                        "detector": NAMES[detector],
+                        "detector": SIGNS[detector][0],
                         "severity": SEVERITIES[one.severity],
                         "score": one.score,
                         "since": time_of(one.start),
@@ -155,11 +171,12 @@ class AccountsStep:
         table = AccountTable(1)
         findings, passing = kernel.scratch(1)
         config = np.zeros(1, CONFIG)
+        empty = world.bare()
         kernel.process(
             table.rows, table.evidence, table.free, table.tally, np.zeros(0, EVENT), config, findings,
-            table.dirty, passing, table.dues,
+            table.dirty, passing, table.dues, table.row_dues, empty,
         )  # fmt: skip
-        kernel.note_all_dues(table.evidence, table.dues)
+        kernel.note_all_dues(table.rows, table.evidence, table.dues, table.row_dues[:0], config, empty)
         hash_column(("a",))
         looks_plain(b"a")
         parse_amounts(("1",), np.zeros(1, np.int8))
@@ -176,14 +193,11 @@ class AccountsStep:
         clock = table.partition.clock
         events["clock"] = np.maximum.accumulate(np.maximum(events["clock"], clock))
         table.partition.clock = int(events["clock"][-1])
-        found = self._process(events, may_allocate=reader.topic != ev.PAYMENT)
+        found = self._process(events)
         duplicates = int(np.count_nonzero(events["outcome"]))
         self._count(topic, "applied", len(events) - duplicates)
-        if reader.topic == ev.PAYMENT:
-            watched = self._watched(events)
-        else:
-            watched = []
-            self._keep_notes(reader, batch)
+        watched = self._watched(events) if reader.topic == ev.PAYMENT else []
+        self._keep_notes(reader, batch)
         if len(found) or watched:
             self._say_in_order(topic, found, watched, records, batch)
         return batch.refused
@@ -212,15 +226,15 @@ class AccountsStep:
             return batch, numbers
         return batch.without(elsewhere), [number for number in numbers if number >= 0]
 
-    def _process(self, events: npt.NDArray[Any], *, may_allocate: bool) -> npt.NDArray[Any]:
+    def _process(self, events: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Runs the detectors; returns their findings."""
         table = self._table
-        table.reserve(len(events), len(events) if may_allocate else 0)
+        table.reserve(len(events), len(events))
         if len(events) * kernel.FINDINGS_PER_EVENT > len(self._findings):
             self._findings, self._passing = kernel.scratch(len(events))
         count = kernel.process(
             table.rows, table.evidence, table.free, table.tally, events, self._config, self._findings,
-            table.dirty, self._passing, table.dues,
+            table.dirty, self._passing, table.dues, table.row_dues, self._world,
         )  # fmt: skip
         self._next_due_known = False
         return self._findings[:count]
@@ -237,7 +251,7 @@ class AccountsStep:
     def _keep_notes(self, reader: Reader, batch: Batch) -> None:
         """Words for the events that a slot of evidence now holds."""
         events = batch.events
-        kinds = CLASSES if reader.topic == ev.BOUNCE else BILL_OUTCOMES
+        kinds = _KINDS[reader.topic]
         if reader.topic == ev.BOUNCE and (unknown := int(np.count_nonzero(events["kind"] == 0))):
             self._count("bounces", "unknown_code", unknown)
         for index in np.flatnonzero(events["kept"]).tolist():
@@ -297,7 +311,7 @@ class AccountsStep:
         """Turns a finding into signals for the holders; without holders it waits in the notes."""
         number, detector = finding.row, finding.detector
         words = self._table.notes_of(number)
-        self._count(NAMES[detector], ("", "raised", "changed", "withdrawn")[finding.action], 1)
+        self._count(SIGNS[detector][0], ("", "raised", "changed", "withdrawn")[finding.action], 1)
         if finding.action == WITHDRAWN:
             said = msgspec.structs.replace(words.said.pop(detector), score=finding.score)
             self._withdraw(number, detector, said, list(said.told), CAUSES[finding.cause], trigger)
@@ -314,11 +328,11 @@ class AccountsStep:
             told.reasons,
             told.would_clear,
             dict(before.told) if before else {},
+            told.proposes_hold,
         )
         if finding.action == CHANGED:
-            account_id = self._table.key_of(number).decode()
             for customer_id in said.told:
-                self._outputs.append(signal("changed", account_id, customer_id, detector, said, said.reasons, trigger))
+                self._signal("changed", number, customer_id, detector, said, said.reasons, trigger)
         self._raise(number, detector, said, trigger)
 
     def _raise(self, number: int, detector: int, said: Said, trigger: Trigger) -> None:
@@ -327,14 +341,27 @@ class AccountsStep:
         for holder in self._table.profile(number).holders:
             if holder.customer_id not in said.told:
                 said.told[holder.customer_id] = signal_id(account_id, holder, detector, said.start)
-                self._outputs.append(signal("raised", account_id, holder.customer_id, detector, said, said.reasons, trigger))
+                self._signal("raised", number, holder.customer_id, detector, said, said.reasons, trigger)
 
     def _withdraw(self, number: int, detector: int, said: Said, customers: list[str], why: str, trigger: Trigger) -> None:
-        account_id = self._table.key_of(number).decode()
         rest: tuple[ReasonRecord, ...] = () if why in ("left", "erased") else said.reasons
         reasons = (ending(why, said.score, trigger.event_id), *rest)
         for customer_id in customers:
-            self._outputs.append(signal("withdrawn", account_id, customer_id, detector, said, reasons, trigger))
+            self._signal("withdrawn", number, customer_id, detector, said, reasons, trigger)
+
+    def _signal(
+        self,
+        status: SignalStatus,
+        number: int,
+        customer_id: str,
+        sign: int,
+        said: Said,
+        reasons: tuple[ReasonRecord, ...],
+        trigger: Trigger,
+    ) -> None:
+        version = self._versions[SIGNS[sign][0]]
+        account_id = self._table.key_of(number).decode()
+        self._outputs.append(signal(status, account_id, customer_id, sign, version, said, reasons, trigger))
 
     # --- accounts, orders, ticks ----------------------------------------------------------------------------
 
@@ -366,12 +393,9 @@ class AccountsStep:
             return
         self._count("accounts", "applied", 1)
         after = _profile_of(account, at, before)
-        flags = int(table.rows[number]["flags"]) & ~REPAID | KNOWN
-        if account.product in _CREDIT_PRODUCTS:
-            flags |= REPAID
-        table.rows["flags"][number] = flags
         if not table.set_profile(number, after):
             return
+        self._describe(number, account)
         table.touch(number)
         trigger = Trigger("accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers))
         for holder in after.holders:
@@ -388,6 +412,25 @@ class AccountsStep:
         for holder in before.holders:
             if holder.customer_id not in staying:
                 self._outputs.append(facts("profile", account.account_id, after, holder, trigger, removed=True))
+
+    def _describe(self, number: int, account: AccountRecord) -> None:
+        """Writes into the row what detectors need of the account's record."""
+        row = self._table.rows[number]
+        flags = int(row["flags"]) & ~(REPAID | CARD) | KNOWN
+        if account.product in _CREDIT_PRODUCTS:
+            flags |= REPAID
+        if account.product == "credit_card":
+            flags |= CARD
+        row["flags"] = flags
+        limit = account.credit_limit if account.product == "credit_card" else account.overdraft_limit
+        row["limit"] = minor_units(limit, account.currency) if limit else 0
+        row["outstanding"] = minor_units(account.outstanding, account.currency) if account.outstanding else 0
+        self._world = world.with_country(self._world, account.country)
+        row["country"] = code_of(account.country)
+        when, zone = account.updated_at, ZoneInfo(account.time_zone)
+        local = when.astimezone(zone)
+        standard = (local.utcoffset() or timedelta(0)) - (local.dst() or timedelta(0))
+        row["offset"] = round(standard.total_seconds() / 60)
 
     def _erase(self, key: bytes, record: Record) -> None:
         number = self._table.find(key)
@@ -481,24 +524,29 @@ class AccountsStep:
                 refused.append(Refused(index, Reason.BAD_JSON, "not a tick"))
                 continue
             if tick.stage == STAGE and tick.partition == self._placement.partition:
-                self._pass_time(tick.at, envelope.traceparent_of(record.headers))
+                self._pass_time(tick.at, "payments" in tick.live_feeds, envelope.traceparent_of(record.headers))
         return refused
 
-    def _pass_time(self, at: int, traceparent: bytes | None) -> None:
-        """Moves the clock, and lets every account whose time has come see that it has."""
+    def _pass_time(self, at: int, live: bool, traceparent: bytes | None) -> None:
+        """Moves the clock, and lets every account whose time has come see that it has.
+
+        What is expected is absent only while payments are coming (`live`).
+        """
         table = self._table
         clock = table.partition.clock = max(table.partition.clock, at)
-        due = np.flatnonzero(table.dues[:, 0] <= clock)
-        if not len(due):
+        numbers = set(table.evidence["row"][np.flatnonzero(table.dues[:, 0] <= clock)].tolist())
+        if live:
+            numbers.update(np.flatnonzero(table.row_dues <= clock).tolist())
+        if not numbers:
             return
-        # By key: the order must not depend on where this process happens to keep an account.
-        numbers = sorted(table.evidence["row"][due].tolist(), key=table.key_of)
         events = np.zeros(len(numbers), EVENT)
-        events["row"] = numbers
+        # By key: the order must not depend on where this process happens to keep an account.
+        events["row"] = sorted(numbers, key=table.key_of)
         events["topic"] = ev.TIME
         events["at"] = clock
         events["clock"] = clock
-        for finding in kernel.findings_of(self._process(events, may_allocate=False)):
+        events["kind"] = ev.LIVE if live else 0
+        for finding in kernel.findings_of(self._process(events)):
             self._say(finding, Trigger("ticks", str(clock), clock, traceparent))
 
     # --- counting -------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from calendar import monthrange
 from datetime import date, timedelta
 from typing import NamedTuple, cast
 
-from stream.agents.columns import time_of
 from stream.contracts import account_facts, signals
 from stream.contracts.account_facts import (
     AccountFactsRecord,
@@ -26,7 +25,8 @@ from stream.contracts.vocabulary import (
     Role,
     SignalStatus,
 )
-from stream.detectors.registry import NAMES, REGISTRY
+from stream.detectors.base import time_of
+from stream.detectors.registry import SIGNS
 from stream.engine.step import Output
 from stream.tables.notes import Said
 from stream.tables.profile import Holder, Obligation, Profile
@@ -45,19 +45,21 @@ class Trigger(NamedTuple):
     """For a reason to name; None where nothing happened but time."""
 
 
-def signal_id(account_id: str, holder: Holder, detector: int, start: int) -> str:
+def signal_id(account_id: str, holder: Holder, sign: int, start: int) -> str:
     """The id of a holder's signal: one for each episode, and for each time that this person joined in the
     middle of one.
     """
     episode = str(start) if holder.joined <= start else f"{start}/{holder.joined}"
-    return derive("signal", holder.customer_id, account_id, NAMES[detector], episode)
+    name, subject = SIGNS[sign]
+    return derive("signal", holder.customer_id, account_id, name, subject, episode)
 
 
 def signal(
     status: SignalStatus,
     account_id: str,
     customer_id: str,
-    detector: int,
+    sign: int,
+    version: str,
     said: Said,
     reasons: tuple[ReasonRecord, ...],
     trigger: Trigger,
@@ -67,8 +69,8 @@ def signal(
     record = SignalRecord(
         signal_id=name,
         status=status,
-        detector=NAMES[detector],
-        detector_version=REGISTRY[detector].VERSION,
+        detector=SIGNS[sign][0],
+        detector_version=version,
         account_id=account_id,
         customer_id=customer_id,
         occurred_at=time_of(said.at if status == "raised" else trigger.at),
@@ -76,6 +78,7 @@ def signal(
         score=said.score,
         reasons=reasons,
         would_clear=said.would_clear if status != "withdrawn" and said.would_clear else None,
+        proposes_hold=said.hold if status != "withdrawn" else None,
         expires_at=time_of(said.expires) if status != "withdrawn" and said.expires > 0 else None,
     )
     event_id = derive("signals", name, status, SEVERITIES[said.severity], trigger.topic, trigger.id)

@@ -11,20 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.contracts import bounces, envelope, missed_bills, payments
-from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, DIRECTIONS
+from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, DIRECTIONS, SCHEMES
+from stream.detectors.world import CURRENCY_CODES
 from stream.engine.step import Record, Refused
 from stream.errors import BadRecord, Reason
 from stream.reference import currencies
 from stream.reference.return_codes import CLASSES, lookup
 from stream.tables import event as ev
-from stream.tables.event import EVENT
+from stream.tables.event import EVENT, NO_BALANCE
 from stream.tables.hashing import ABSENT, NO_AMOUNT, hash_column, looks_plain, parse_amounts
 
 DAY: Final = 86_400_000
@@ -46,19 +47,14 @@ _DIRECTION: Final = {word: index for index, word in enumerate(DIRECTIONS)}
 _OUTCOME: Final = {word: index for index, word in enumerate(BILL_OUTCOMES)}
 _CLASS: Final = {word: index for index, word in enumerate(CLASSES)}
 _STATUS: Final = {"booked": ev.BOOKED, "reversed": ev.REVERSED}
-_CURRENCY: Final = {code: index + 1 for index, code in enumerate(sorted(currencies.EXPONENTS))}
+_CURRENCY: Final = {code: index + 1 for index, code in enumerate(CURRENCY_CODES)}
+_SCHEME: Final = {word: index for index, word in enumerate(SCHEMES)}
 _EXPONENT: Final = {"": 0, **currencies.EXPONENTS}
 
 
 def ms_of(value: datetime) -> int:
     """Milliseconds since 1970-01-01 UTC, rounded as columns are."""
     return round(value.timestamp() * 1000)
-
-
-def time_of(ms: int) -> datetime:
-    """The aware datetime of an instant in milliseconds."""
-    # Exact: a double holds these seconds to the microsecond, to which it is rounded.
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 @dataclass(slots=True)
@@ -269,13 +265,24 @@ def _dates(column: list[date | None], suspects: npt.NDArray[np.bool_]) -> None:
         suspects |= [day is not None and not _LONG_AGO < day < _SOON for day in column]
 
 
+def _days(events: npt.NDArray[Any], column: list[date | None], suspects: npt.NDArray[np.bool_]) -> None:
+    """Midnights of optional due dates; 0 where there is none. Marks dates that are far out."""
+    _dates(column, suspects)
+    if any(column):
+        events["due"] = [(day.toordinal() - _EPOCH) * DAY if day else 0 for day in column]
+
+
 def _fill_payment(events: npt.NDArray[Any], records: list[Any], codes: list[str | None], suspects: npt.NDArray[np.bool_]) -> None:
     events["direction"] = [_DIRECTION[record.direction] for record in records]
+    events["scheme"] = [_SCHEME[record.scheme] for record in records]
+    events["bank"] = _hashes([record.bank_id for record in records])
     events["amount"] = _amounts([record.amount for record in records], codes, suspects)
-    _amounts([record.amount_due for record in records], codes, suspects)
-    _amounts([record.minimum_due for record in records], codes, suspects)
-    _amounts([record.balance_after for record in records], codes, suspects, signed=True)
-    _dates([record.due_date for record in records], suspects)
+    events["owed"] = _amounts([record.amount_due for record in records], codes, suspects)
+    events["minimum"] = _amounts([record.minimum_due for record in records], codes, suspects)
+    balances = [record.balance_after for record in records]
+    events["balance"] = _amounts(balances, codes, suspects, signed=True)
+    events["balance"][[text is None for text in balances]] = NO_BALANCE
+    _days(events, [record.due_date for record in records], suspects)
 
 
 def _fill_bounce(events: npt.NDArray[Any], records: list[Any], codes: list[str | None], suspects: npt.NDArray[np.bool_]) -> None:
@@ -285,7 +292,9 @@ def _fill_bounce(events: npt.NDArray[Any], records: list[Any], codes: list[str |
     events["kind"] = [_CLASS[meaning.class_] for meaning in meanings]
     events["weight"] = [meaning.weight for meaning in meanings]
     events["original"] = _hashes([record.original_event_id for record in records])
-    _dates([record.due_date for record in records], suspects)
+    events["scheme"] = [_SCHEME[record.scheme] for record in records]
+    events["bank"] = _hashes([record.bank_id for record in records])
+    _days(events, [record.due_date for record in records], suspects)
 
 
 def _fill_missed_bill(
@@ -297,6 +306,8 @@ def _fill_missed_bill(
     # What a bill with a minimum leaves open is the rest of the minimum.
     wanted = np.where(np.asarray(minimum) >= 0, np.minimum(minimum, due), due)
     events["amount"] = np.maximum(wanted - np.maximum(paid, 0), 0)
+    events["owed"] = due
+    events["minimum"] = minimum
     events["kind"] = [_OUTCOME[record.outcome] for record in records]
     events["due"] = [(record.due_date.toordinal() - _EPOCH) * DAY for record in records]
     _dates([record.due_date for record in records], suspects)

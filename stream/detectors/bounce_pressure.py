@@ -31,21 +31,90 @@ Sources
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from stream.detectors.levels import CORRECTED, NANO, NOTHING, PAID, REVERSED, conclude, level_of
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from stream.contracts.signals import ReasonRecord
+from stream.contracts.vocabulary import CATEGORIES
+from stream.detectors.base import (
+    Finding,
+    Told,
+    Weight,
+    WeightedLevels,
+    clears,
+    day,
+    figure,
+    listed,
+    mark,
+    money,
+    time_of,
+)
+from stream.detectors.levels import CORRECTED, DAY, NANO, NOTHING, PAID, REVERSED, conclude, level_of
+from stream.reference.categories import noun
+from stream.reference.return_codes import CLASSES, Class
 from stream.tables import event as ev
 from stream.tables.account import COUNTED, EMPTY, REPAID, SETTLED, SLOTS, UNDONE
 from stream.tables.compiled import compiled
+from stream.tables.notes import EventNote
 
 VERSION: Final = "1"
 DETECTOR: Final = 0
+HOLD_SIGN: Final = 11
+"""The sign in which a hold is proposed."""
 MARGIN: Final = 1e-8
 
 BOUNCE: Final = ev.BOUNCE
 PAYMENT: Final = ev.PAYMENT
 BOOKED: Final = ev.BOOKED
 CREDIT: Final = ev.CREDIT
+
+
+class Settings(WeightedLevels):
+    """Settings of `bounce_pressure`."""
+
+    half_life_days: float = Field(ge=1.0, le=365.0, description="Days after which a bounce weighs half.")
+    memory_days: int = Field(
+        ge=90, le=400, description="Days after which a bounce is forgotten; later news of it changes nothing."
+    )
+    cure_days: int = Field(
+        ge=1,
+        le=180,
+        description="Days within which a payment to the same counterparty, of at least its amount, cures.",
+    )
+    release: float = Field(gt=0.0, le=1.0, description="Share of a severity's threshold below which it is given up.")
+    class_scales: Mapping[Class, Weight] = Field(
+        description="What the return-code table's weights are multiplied by, by class, 0-10; 1 for those not named."
+    )
+
+
+CONFIG = np.dtype(
+    [
+        ("half_life", "f8"),
+        ("memory", "i8"),
+        ("cure", "i8"),
+        ("release", "f8"),
+        ("thresholds", "f8", (3,)),
+        ("class_scale", "f8", (16,)),
+        ("category_weight", "f8", (64,)),
+    ]
+)
+
+
+def configure(settings: Settings, config: npt.NDArray[Any]) -> None:
+    """See `base`."""
+    config["half_life"] = settings.half_life_days * DAY
+    config["memory"] = settings.memory_days * DAY
+    config["cure"] = settings.cure_days * DAY
+    config["release"] = settings.release
+    config["thresholds"] = settings.thresholds
+    for index, name in enumerate(CLASSES):
+        config["class_scale"][0, index] = settings.class_scales.get(name, 1.0)
+    for index, category in enumerate(CATEGORIES):
+        config["category_weight"][0, index] = settings.category_weights.get(category, 1.0)
 
 
 @compiled
@@ -58,7 +127,7 @@ def faded(weight: float, since: int, clock: int, half_life: float) -> int:
 @compiled
 def score(evidence: Any, clock: int, config: Any) -> float:
     """The pressure at `clock`."""
-    half_life = float(config["bounce_half_life"])
+    half_life = float(config["half_life"])
     total = 0
     for k in range(SLOTS):
         slot = evidence["bounces"][k]
@@ -72,14 +141,14 @@ def score(evidence: Any, clock: int, config: Any) -> float:
 @compiled
 def weight_of(event: Any, config: Any) -> float:
     """Weight of the return code, times the scale of its class, times the weight of the category."""
-    scale = float(config["bounce_class_scale"][int(event["kind"])])
-    return float(event["weight"]) * scale * float(config["bounce_category_weight"][int(event["category"])])
+    scale = float(config["class_scale"][int(event["kind"])])
+    return float(event["weight"]) * scale * float(config["category_weight"][int(event["category"])])
 
 
 @compiled
 def forget(evidence: Any, clock: int, config: Any) -> None:
     """Empties the slots that are older than the memory."""
-    memory = int(config["bounce_memory"])
+    memory = int(config["memory"])
     for k in range(SLOTS):
         slot = evidence["bounces"][k]
         if int(slot["state"]) != EMPTY and int(slot["at"]) + memory <= clock:
@@ -93,7 +162,7 @@ def forget(evidence: Any, clock: int, config: Any) -> None:
 @compiled
 def fold(evidence: Any, weight: float, at: int, config: Any) -> None:
     """Adds a bounce that has no slot to the rest, whose landmark is the latest of them."""
-    half_life = float(config["bounce_half_life"])
+    half_life = float(config["half_life"])
     rest, landmark = float(evidence["rest"]), int(evidence["rest_at"])
     if rest <= 0.0:
         evidence["rest"] = weight
@@ -133,7 +202,7 @@ def count(evidence: Any, event: Any, config: Any) -> int:
     """Takes a bounce in, if it weighs anything and is not too old. Returns whether a slot holds it."""
     weight = weight_of(event, config)
     at = int(event["at"])
-    if weight <= 0.0 or at + int(config["bounce_memory"]) <= int(event["clock"]):
+    if weight <= 0.0 or at + int(config["memory"]) <= int(event["clock"]):
         return 0
     for k in range(SLOTS):
         if int(evidence["bounces"][k]["state"]) != EMPTY and int(evidence["bounces"][k]["event"]) == int(event["id"]):
@@ -189,7 +258,7 @@ def cures(row: Any, slot: Any, event: Any, config: Any) -> bool:
         int(slot["payee"]) == int(event["payee"])
         and int(slot["currency"]) == int(event["currency"])
         and 0 <= int(slot["amount"]) <= int(event["amount"])
-        and int(event["at"]) - int(slot["at"]) <= int(config["bounce_cure"])
+        and int(event["at"]) - int(slot["at"]) <= int(config["cure"])
     )
 
 
@@ -214,21 +283,22 @@ def settle(row: Any, evidence: Any, event: Any, config: Any) -> int:
 
 
 @compiled
-def describe(evidence: Any, sign: Any, clock: int, config: Any) -> None:
-    """Writes into `sign` which bounces are behind it, and when time alone will change or close it."""
-    half_life = float(config["bounce_half_life"])
-    memory = int(config["bounce_memory"])
+def describe(evidence: Any, sign: Any, clock: int, config: Any, told: Any) -> None:
+    """Writes into `told` which bounces are behind the sign, and into `sign` when time alone will change or close it."""
+    half_life = float(config["half_life"])
+    memory = int(config["memory"])
     listed, oldest, newest = 0, 0, 0
     for k in range(SLOTS):
         slot = evidence["bounces"][k]
-        sign["events"][k] = 0
+        told["events"][k] = 0
         if int(slot["state"]) == COUNTED:
-            sign["events"][listed] = int(slot["event"])
+            told["events"][listed] = int(slot["event"])
             listed += 1
             newest = max(newest, int(slot["at"]))
         if int(slot["state"]) != EMPTY and (oldest == 0 or int(slot["at"]) < oldest):
             oldest = int(slot["at"])
-    sign["count"] = listed
+    told["count"] = listed
+    sign["held"] = 1 if oldest > 0 or float(evidence["rest"]) > 0.0 else 0
     if float(evidence["rest"]) > 0.0:
         newest = max(newest, int(evidence["rest_at"]))
         if oldest == 0 or int(evidence["rest_at"]) < oldest:
@@ -237,8 +307,8 @@ def describe(evidence: Any, sign: Any, clock: int, config: Any) -> None:
     sign["expires"] = 0
     level = int(sign["severity"])
     if level > 0:
-        held = float(config["bounce_release"]) * float(config["bounce_thresholds"][level - 1])
-        low = float(config["bounce_release"]) * float(config["bounce_thresholds"][0])
+        held = float(config["release"]) * float(config["thresholds"][level - 1])
+        low = float(config["release"]) * float(config["thresholds"][0])
         now = float(sign["score"])
         # A little later than the logarithm says: there it is surely below, however its parts are rounded.
         fall = clock + int(half_life * math.log(max(now / (held - MARGIN), 1.0)) / 0.6931471805599453) + 1
@@ -249,7 +319,13 @@ def describe(evidence: Any, sign: Any, clock: int, config: Any) -> None:
 
 
 @compiled
-def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
+def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """See `base`."""
+    return int(event["topic"]) == BOUNCE and float(event["weight"]) > 0.0
+
+
+@compiled
+def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
     """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this
     detector.
     """
@@ -278,9 +354,70 @@ def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
     forget(evidence, clock, config)
     now = score(evidence, clock, config)
     # What was taken back shall leave no trace: only fading is held up by the release share.
-    release = 1.0 if lost > 0 else float(config["bounce_release"])
-    level = level_of(int(sign["severity"]), now, config["bounce_thresholds"], release)
-    code = conclude(row, sign, DETECTOR, level, now, int(event["at"]), lost)
+    release = 1.0 if lost > 0 else float(config["release"])
+    level = level_of(int(sign["severity"]), now, config["thresholds"], release)
+    code = conclude(row, sign, level, now, int(event["at"]), lost)
     sign["cause"] = cause if lost > 0 else 0
-    describe(evidence, sign, clock, config)
+    describe(evidence, sign, clock, config, told)
     return code
+
+
+@compiled
+def wants_hold(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """Whether a bounce tells of a death, an insolvency or a freeze."""
+    return False
+
+
+@compiled
+def step_hold(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
+    """The proposal of a hold."""
+    return NOTHING
+
+
+def _bounce(event: EventNote) -> str:
+    amount = money(event.amount, event.currency)
+    return f"{noun(event.category)} ({amount + ', ' if amount else ''}{day(event.at)})"
+
+
+def _owed(event: EventNote) -> str:
+    amount = money(event.amount, event.currency)
+    return f"{noun(event.category)} ({amount})" if amount else noun(event.category)
+
+
+def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
+    """See `base`."""
+    ids = tuple(event.event_id for event in events)
+    many = len(events) != 1
+    threshold = mark(settings.thresholds, found.severity)
+    reasons = (
+        ReasonRecord(
+            code="bounced_payments",
+            text=(
+                f"{len(events)} payment{'s' if many else ''} came back unpaid: {listed([_bounce(event) for event in events])}."
+            ),
+            value=len(events),
+            unit="payments",
+            window_from=time_of(min([event.at for event in events], default=at)),
+            window_to=time_of(at),
+            event_ids=ids,
+        ),
+        ReasonRecord(
+            code="bounce_pressure",
+            text=(
+                f"Weighed by reason, kind of bill and age this comes to {figure(found.score)}, "
+                f"where {figure(threshold)} is the mark."
+            ),
+            value=found.score,
+            unit="weight",
+            threshold=threshold,
+            event_ids=ids,
+        ),
+    )
+    # A payment that was presented twice is owed once.
+    owed = list(dict.fromkeys(map(_owed, events)))
+    return Told(reasons, clears(owed, found.expires, "if nothing else comes back"))
+
+
+def tell_hold(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
+    """The words for the proposal of a hold."""
+    return Told((), "")

@@ -11,10 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from stream.detectors.registry import NAMES, REGISTRY
-from stream.detectors.settings import DetectorSettings, load
+from stream.detectors.settings import load
 
 
 def page(name: str) -> str:
@@ -29,7 +27,7 @@ def page(name: str) -> str:
             lines.append(line)
         else:
             lines.append(line.removeprefix("    "))
-    settings: BaseModel = getattr(load(), name)
+    settings = getattr(load(), name)
     lines += [
         "",
         "## Settings",
@@ -38,14 +36,14 @@ def page(name: str) -> str:
         "",
     ]
     lines += ["| key | default | bounds | meaning |", "|---|---|---|---|"]
-    fields = DetectorSettings.model_fields[name].annotation
-    assert fields is not None
-    for key, field in fields.model_fields.items():
+    for key, field in module.Settings.model_fields.items():
         lines.append(f"| `{key}` | {_shown(getattr(settings, key))} | {_bounds(field.metadata)} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if hasattr(value, "items"):
         return ", ".join(f"{word} {number:g}" for word, number in value.items())
     return f"{value:g}"

@@ -6,15 +6,29 @@ A detector is one file with a `step` (see `bounce_pressure`), its settings in `s
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from stream.detectors import bounce_pressure, missed_bills
-from stream.detectors.levels import NOTHING, WITHDRAWN
+from stream.detectors import (
+    arrears_clock,
+    bounce_pressure,
+    buffer_erosion,
+    distress_spending,
+    expected_payment_absent,
+    habits,
+    income_drop,
+    lateness_drift,
+    missed_bills,
+    part_payment,
+    recovery,
+    stress_score,
+)
+from stream.detectors.base import FACTS, TOLD, Finding
+from stream.detectors.levels import NOTHING, WITHDRAWN, switch_off
 from stream.tables import event as ev
-from stream.tables.account import DETECTORS, EVIDENCE_DIRTY, NEVER, RING, ROW_DIRTY, SLOTS
+from stream.tables.account import EVIDENCE_DIRTY, NEVER, RING, ROW_DIRTY, SIGNS, SLOTS
 from stream.tables.accounts import DIRTY, DUPLICATES, FREE, UNDO_MISSES
 from stream.tables.compiled import compiled
 
@@ -22,7 +36,7 @@ PAYMENT: Final = ev.PAYMENT
 BOUNCE: Final = ev.BOUNCE
 MISSED_BILL: Final = ev.MISSED_BILL
 TIME: Final = ev.TIME
-PART_PAID: Final = ev.PART_PAID
+LIVE: Final = ev.LIVE
 BOOKED: Final = ev.BOOKED
 DUPLICATE: Final = ev.DUPLICATE
 
@@ -33,6 +47,7 @@ FINDING = np.dtype(
         ("expires", "i8"),
         ("score", "f8"),
         ("events", "i8", (SLOTS,)),
+        ("facts", "i8", (FACTS,)),
         ("row", "i4"),
         ("trigger", "i4"),  # index of the trigger within the events
         ("detector", "i1"),
@@ -47,44 +62,66 @@ FINDING = np.dtype(
 """What a detector said of an account, copied at that moment."""
 
 
-class Finding(NamedTuple):
-    """A row of `FINDING` as Python numbers."""
-
-    start: int
-    at: int
-    expires: int
-    score: float
-    events: list[int]
-    row: int
-    trigger: int
-    detector: int
-    action: int
-    severity: int
-    listed: int
-    cause: int
-    passing: int
-
-
 def findings_of(rows: npt.NDArray[Any]) -> list[Finding]:
     """Rows of `FINDING` as Python numbers."""
     fields = [rows[name].tolist() for name in Finding._fields]
     return list(map(Finding._make, zip(*fields, strict=True)))
 
 
-FINDINGS_PER_EVENT: Final = 2 * DETECTORS
+FINDINGS_PER_EVENT: Final = 2 * SIGNS
 """The most one event can lead to: what time did before it, and what it did itself."""
+
+HOLD_SIGN: Final = bounce_pressure.HOLD_SIGN
+
+learn_habits = habits.learn
+due_of_habits = habits.due
+learn_income_drop = income_drop.learn
+learn_lateness_drift = lateness_drift.learn
+learn_buffer_erosion = buffer_erosion.learn
+learn_distress_spending = distress_spending.learn
+
+wants_bounce_pressure = bounce_pressure.wants
+wants_missed_bills = missed_bills.wants
+wants_expected_payment_absent = expected_payment_absent.wants
+wants_income_drop = income_drop.wants
+wants_lateness_drift = lateness_drift.wants
+wants_part_payment = part_payment.wants
+wants_buffer_erosion = buffer_erosion.wants
+wants_distress_spending = distress_spending.wants
+wants_arrears_clock = arrears_clock.wants
+wants_recovery = recovery.wants
+wants_stress_score = stress_score.wants
+wants_hold = bounce_pressure.wants_hold
 
 step_bounce_pressure = bounce_pressure.step
 step_missed_bills = missed_bills.step
+step_expected_payment_absent = expected_payment_absent.step
+step_income_drop = income_drop.step
+step_lateness_drift = lateness_drift.step
+step_part_payment = part_payment.step
+step_buffer_erosion = buffer_erosion.step
+step_distress_spending = distress_spending.step
+step_arrears_clock = arrears_clock.step
+step_recovery = recovery.step
+step_stress_score = stress_score.step
+step_hold = bounce_pressure.step_hold
+
 BOUNCE_PRESSURE: Final = bounce_pressure.DETECTOR
 MISSED_BILLS: Final = missed_bills.DETECTOR
+EXPECTED_PAYMENT_ABSENT: Final = expected_payment_absent.DETECTOR
+INCOME_DROP: Final = income_drop.DETECTOR
+LATENESS_DRIFT: Final = lateness_drift.DETECTOR
+PART_PAYMENT: Final = part_payment.DETECTOR
+BUFFER_EROSION: Final = buffer_erosion.DETECTOR
+DISTRESS_SPENDING: Final = distress_spending.DETECTOR
+ARREARS_CLOCK: Final = arrears_clock.DETECTOR
+RECOVERY: Final = recovery.DETECTOR
+STRESS_SCORE: Final = stress_score.DETECTOR
 
 
 @compiled
-def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any, i: int, event: Any) -> int:
-    """Copies what `sign` says into the next finding, unless it says nothing. Returns the number of
-    findings.
-    """
+def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any, told: Any, i: int, event: Any) -> int:
+    """Copies what `sign` and `told` say into the next finding, unless it is nothing. Returns the number of findings."""
     if code == NOTHING:
         return n
     finding = findings[n]
@@ -99,9 +136,11 @@ def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any,
     finding["start"] = int(sign["start"])
     finding["expires"] = int(sign["expires"])
     finding["cause"] = int(sign["cause"])
-    finding["listed"] = int(sign["count"])
+    finding["listed"] = int(told["count"])
     for k in range(SLOTS):
-        finding["events"][k] = int(sign["events"][k])
+        finding["events"][k] = int(told["events"][k])
+    for k in range(FACTS):
+        finding["facts"][k] = int(told["facts"][k])
     if code == WITHDRAWN:
         sign["start"] = 0
         sign["expires"] = 0
@@ -109,21 +148,152 @@ def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any,
 
 
 @compiled
-def run(row: Any, evidence: Any, event: Any, config: Any, findings: Any, n: int, number: int, i: int) -> int:
-    """Every detector on one event: a line each. Returns the number of findings."""
-    signs = evidence["signs"]
-    code = step_bounce_pressure(row, evidence, event, config)
-    n = put(findings, n, number, BOUNCE_PRESSURE, code, signs[BOUNCE_PRESSURE], i, event)
-    code = step_missed_bills(row, evidence, event, config)
-    n = put(findings, n, number, MISSED_BILLS, code, signs[MISSED_BILLS], i, event)
-    return n  # noqa: RET504 - so that a line may follow
+def learn(row: Any, event: Any, config: Any, world: Any) -> None:
+    """What is learned of every account, in trouble or not."""
+    learn_habits(row, event, config["habits"], world)
+    if int(event["topic"]) != TIME:
+        learn_income_drop(row, event, config["income_drop"], world)
+        learn_lateness_drift(row, event, config["lateness_drift"], world)
+        learn_buffer_erosion(row, event, config["buffer_erosion"], world)
+        learn_distress_spending(row, event, config["distress_spending"], world)
+
+
+@compiled
+def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """Whether an account without evidence needs some now: a line a detector."""
+    on = config["enabled"]
+    return (
+        (on[BOUNCE_PRESSURE] != 0 and wants_bounce_pressure(row, event, config["bounce_pressure"], world))
+        or (on[MISSED_BILLS] != 0 and wants_missed_bills(row, event, config["missed_bills"], world))
+        or (
+            on[EXPECTED_PAYMENT_ABSENT] != 0
+            and wants_expected_payment_absent(row, event, config["expected_payment_absent"], world)
+        )
+        or (on[INCOME_DROP] != 0 and wants_income_drop(row, event, config["income_drop"], world))
+        or (on[LATENESS_DRIFT] != 0 and wants_lateness_drift(row, event, config["lateness_drift"], world))
+        or (on[PART_PAYMENT] != 0 and wants_part_payment(row, event, config["part_payment"], world))
+        or (on[BUFFER_EROSION] != 0 and wants_buffer_erosion(row, event, config["buffer_erosion"], world))
+        or (on[DISTRESS_SPENDING] != 0 and wants_distress_spending(row, event, config["distress_spending"], world))
+        or (on[ARREARS_CLOCK] != 0 and wants_arrears_clock(row, event, config["arrears_clock"], world))
+        or (on[RECOVERY] != 0 and wants_recovery(row, event, config["recovery"], world))
+        or (on[STRESS_SCORE] != 0 and wants_stress_score(row, event, config["stress_score"], world))
+        or (on[HOLD_SIGN] != 0 and wants_hold(row, event, config["bounce_pressure"], world))
+    )
+
+
+@compiled
+def run(
+    row: Any, evidence: Any, event: Any, config: Any, findings: Any, n: int, number: int, i: int, told: Any, world: Any
+) -> int:
+    """Every detector on one event: a paragraph each. Returns the number of findings."""
+    on, signs = config["enabled"], evidence["signs"]
+
+    sign = signs[BOUNCE_PRESSURE]
+    told["count"] = 0
+    code = (
+        step_bounce_pressure(row, evidence, event, config["bounce_pressure"], told, world)
+        if int(on[BOUNCE_PRESSURE])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, BOUNCE_PRESSURE, code, sign, told, i, event)
+
+    sign = signs[MISSED_BILLS]
+    told["count"] = 0
+    code = (
+        step_missed_bills(row, evidence, event, config["missed_bills"], told, world)
+        if int(on[MISSED_BILLS])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, MISSED_BILLS, code, sign, told, i, event)
+
+    sign = signs[EXPECTED_PAYMENT_ABSENT]
+    told["count"] = 0
+    code = (
+        step_expected_payment_absent(row, evidence, event, config["expected_payment_absent"], told, world)
+        if int(on[EXPECTED_PAYMENT_ABSENT])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, EXPECTED_PAYMENT_ABSENT, code, sign, told, i, event)
+
+    sign = signs[INCOME_DROP]
+    told["count"] = 0
+    code = (
+        step_income_drop(row, evidence, event, config["income_drop"], told, world) if int(on[INCOME_DROP]) else switch_off(sign)
+    )
+    n = put(findings, n, number, INCOME_DROP, code, sign, told, i, event)
+
+    sign = signs[LATENESS_DRIFT]
+    told["count"] = 0
+    code = (
+        step_lateness_drift(row, evidence, event, config["lateness_drift"], told, world)
+        if int(on[LATENESS_DRIFT])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, LATENESS_DRIFT, code, sign, told, i, event)
+
+    sign = signs[PART_PAYMENT]
+    told["count"] = 0
+    code = (
+        step_part_payment(row, evidence, event, config["part_payment"], told, world)
+        if int(on[PART_PAYMENT])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, PART_PAYMENT, code, sign, told, i, event)
+
+    sign = signs[BUFFER_EROSION]
+    told["count"] = 0
+    code = (
+        step_buffer_erosion(row, evidence, event, config["buffer_erosion"], told, world)
+        if int(on[BUFFER_EROSION])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, BUFFER_EROSION, code, sign, told, i, event)
+
+    sign = signs[DISTRESS_SPENDING]
+    told["count"] = 0
+    code = (
+        step_distress_spending(row, evidence, event, config["distress_spending"], told, world)
+        if int(on[DISTRESS_SPENDING])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, DISTRESS_SPENDING, code, sign, told, i, event)
+
+    sign = signs[ARREARS_CLOCK]
+    told["count"] = 0
+    code = (
+        step_arrears_clock(row, evidence, event, config["arrears_clock"], told, world)
+        if int(on[ARREARS_CLOCK])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, ARREARS_CLOCK, code, sign, told, i, event)
+
+    sign = signs[RECOVERY]
+    told["count"] = 0
+    code = step_recovery(row, evidence, event, config["recovery"], told, world) if int(on[RECOVERY]) else switch_off(sign)
+    n = put(findings, n, number, RECOVERY, code, sign, told, i, event)
+
+    sign = signs[HOLD_SIGN]
+    told["count"] = 0
+    code = step_hold(row, evidence, event, config["bounce_pressure"], told, world) if int(on[HOLD_SIGN]) else switch_off(sign)
+    n = put(findings, n, number, HOLD_SIGN, code, sign, told, i, event)
+
+    sign = signs[STRESS_SCORE]
+    told["count"] = 0
+    code = (
+        step_stress_score(row, evidence, event, config["stress_score"], told, world)
+        if int(on[STRESS_SCORE])
+        else switch_off(sign)
+    )
+    n = put(findings, n, number, STRESS_SCORE, code, sign, told, i, event)
+
+    return n  # noqa: RET504 - so that a paragraph may follow
 
 
 @compiled
 def note_dues(evidence: Any, due: Any) -> None:
     """Writes when time alone has something to do for this evidence, and when it has for an open sign."""
     first, first_open = NEVER, NEVER
-    for k in range(DETECTORS):
+    for k in range(SIGNS):
         at = int(evidence["signs"][k]["due"])
         if at > 0:
             first = min(first, at)
@@ -136,12 +306,10 @@ def note_dues(evidence: Any, due: Any) -> None:
 @compiled
 def is_idle(evidence: Any) -> bool:
     """Whether nothing is remembered and nothing said any more."""
-    if int(evidence["bounces_used"]) > 0 or int(evidence["bills_used"]) > 0 or float(evidence["rest"]) > 0.0:
-        return False
-    severity = 0
-    for k in range(DETECTORS):
-        severity += int(evidence["signs"][k]["severity"])
-    return severity == 0
+    busy = 0
+    for k in range(SIGNS):
+        busy += int(evidence["signs"][k]["severity"]) + int(evidence["signs"][k]["held"])
+    return busy == 0
 
 
 @compiled
@@ -158,13 +326,6 @@ def known(row: Any, event: Any) -> bool:
 
 
 @compiled
-def may_count(event: Any) -> bool:
-    """Whether an event may be the first that is remembered of an account."""
-    topic = int(event["topic"])
-    return (topic == BOUNCE and float(event["weight"]) > 0.0) or (topic == MISSED_BILL and int(event["kind"]) <= PART_PAID)
-
-
-@compiled
 def process(
     accounts: Any,
     evidence: Any,
@@ -174,17 +335,19 @@ def process(
     config: Any,
     findings: Any,
     dirty: Any,
-    passing: Any,
+    scratch: Any,
     dues: Any,
+    row_dues: Any,
+    world: Any,
 ) -> int:
     """Applies `events` in order to `accounts` and `evidence`, in place. Returns the number of `findings`.
 
-    `free` is the stack of free evidence rows, at least one for each event that may need one; `dirty` gets the
-    numbers of changed rows; `dues` has a row beside each row of evidence (see `note_dues`); `passing` is one
-    event of scratch. Evidence row 0 belongs to nobody and stays zero.
+    `free` is the stack of free evidence rows, at least one for each event; `dirty` gets the numbers of changed rows; `dues` has a
+    row beside each row of evidence (see `note_dues`), `row_dues` an instant beside each account; `scratch` is room to work in.
+    Evidence row 0 belongs to nobody and stays zero.
     """
     settings = config[0]
-    time = passing[0]
+    time, told = scratch[0]["time"], scratch[0]["told"]
     n = 0
     for i in range(len(events)):
         event = events[i]
@@ -198,8 +361,14 @@ def process(
             dirty[tally[DIRTY]] = number
             tally[DIRTY] += 1
         row["dirty"] = int(row["dirty"]) | ROW_DIRTY
-        held, touched = int(row["evidence"]), 0
         if topic != TIME:
+            if int(row_dues[number]) <= int(event["clock"]) or int(dues[int(row["evidence"]), 0]) <= int(event["clock"]):
+                # What time alone did comes before the event: an episode that is over is not prolonged by it.
+                time["topic"] = TIME
+                time["at"] = int(event["at"])
+                time["clock"] = int(event["clock"])
+                time["kind"] = LIVE if topic == PAYMENT else 0
+                n = one(row, evidence, free, tally, time, settings, findings, n, number, i, told, dues, row_dues, world)
             row["last_at"] = max(int(row["last_at"]), int(event["at"]))
             if topic == PAYMENT:
                 row["payments"] = int(row["payments"]) + 1
@@ -207,38 +376,66 @@ def process(
                 row["bounces"] = int(row["bounces"]) + 1
             else:
                 row["missed_bills"] = int(row["missed_bills"]) + 1
-            if held == 0 and int(event["status"]) == BOOKED and may_count(event):
-                tally[FREE] -= 1
-                held = int(free[tally[FREE]])
-                row["evidence"] = held
-                evidence[held]["row"] = number
-            if held > 0 and int(dues[held, 0]) <= int(event["clock"]):
-                # What time alone did comes before the event: an episode that is over is not prolonged by it.
-                time["topic"] = TIME
-                time["at"] = int(event["at"])
-                time["clock"] = int(event["clock"])
-                n = run(row, evidence[held], time, settings, findings, n, number, i)
-                touched = 1
-        n = run(row, evidence[held], event, settings, findings, n, number, i)
+        n = one(row, evidence, free, tally, event, settings, findings, n, number, i, told, dues, row_dues, world)
         tally[UNDO_MISSES] += int(event["missed"])
-        if held > 0 and touched + int(event["touched"]) > 0:
-            row["dirty"] = int(row["dirty"]) | EVIDENCE_DIRTY
-            if is_idle(evidence[held]):
-                evidence[held] = evidence[0]
-                row["evidence"] = 0
-                free[tally[FREE]] = held
-                tally[FREE] += 1
-            note_dues(evidence[held], dues[held])
     return n
 
 
 @compiled
-def note_all_dues(evidence: Any, dues: Any) -> None:
-    """`note_dues` for every evidence row."""
+def one(
+    row: Any,
+    evidence: Any,
+    free: Any,
+    tally: Any,
+    event: Any,
+    settings: Any,
+    findings: Any,
+    n: int,
+    number: int,
+    i: int,
+    told: Any,
+    dues: Any,
+    row_dues: Any,
+    world: Any,
+) -> int:
+    """One event, or the passing of time, for one account. Returns the number of findings."""
+    learn(row, event, settings, world)
+    row_dues[number] = due_of_habits(row, settings["habits"], world)
+    held = int(row["evidence"])
+    if held == 0:
+        if not wants(row, event, settings, world):
+            return n
+        tally[FREE] -= 1
+        held = int(free[tally[FREE]])
+        row["evidence"] = held
+        evidence[held]["row"] = number
+    event["touched"] = 0
+    n = run(row, evidence[held], event, settings, findings, n, number, i, told, world)
+    if int(event["touched"]) > 0:
+        row["dirty"] = int(row["dirty"]) | EVIDENCE_DIRTY
+    if is_idle(evidence[held]):
+        row["dirty"] = int(row["dirty"]) | EVIDENCE_DIRTY
+        evidence[held] = evidence[0]
+        row["evidence"] = 0
+        free[tally[FREE]] = held
+        tally[FREE] += 1
+    note_dues(evidence[held], dues[held])
+    return n
+
+
+@compiled
+def note_all_dues(accounts: Any, evidence: Any, dues: Any, row_dues: Any, config: Any, world: Any) -> None:
+    """The instants at which time alone does something, for every evidence row and the first `len(row_dues)` accounts."""
     for k in range(1, len(dues)):
         note_dues(evidence[k], dues[k])
+    for k in range(len(row_dues)):
+        row_dues[k] = due_of_habits(accounts[k], config[0]["habits"], world)
+
+
+SCRATCH = np.dtype([("time", ev.EVENT), ("told", TOLD)])
+"""The event in which time passes, and what a detector tells."""
 
 
 def scratch(events: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Room for the findings of so many events, and the event in which time passes."""
-    return np.zeros(events * FINDINGS_PER_EVENT, FINDING), np.zeros(1, ev.EVENT)
+    """Room for the findings of so many events, and to work in."""
+    return np.zeros(events * FINDINGS_PER_EVENT, FINDING), np.zeros(1, SCRATCH)

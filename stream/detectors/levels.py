@@ -16,7 +16,9 @@ PAID: Final = 1
 REVERSED: Final = 2
 CORRECTED: Final = 3
 WAIVED: Final = 4
-CAUSES: Final = ("faded", "paid", "reversed", "corrected", "waived")
+SWITCHED_OFF: Final = 5
+OUTAGE: Final = 6
+CAUSES: Final = ("faded", "paid", "reversed", "corrected", "waived", "switched_off", "outage")
 """Why something left a sign: the index is the code in a sign's `cause`."""
 
 NANO: Final = 1000000000
@@ -44,12 +46,11 @@ def level_of(before: int, score: float, thresholds: Any, release: float) -> int:
 
 
 @compiled
-def conclude(row: Any, sign: Any, detector: int, level: int, score: float, at: int, lost: int) -> int:
+def conclude(row: Any, sign: Any, level: int, score: float, at: int, lost: int) -> int:
     """Moves `sign` to `level` and says what that is: RAISED, CHANGED, WITHDRAWN or NOTHING.
 
     An open sign that keeps its severity is CHANGED when `lost` > 0 events behind it went away: what was said
-    of it is no longer so. Of one account and detector each episode starts later than the one before, whatever
-    order its events came in.
+    of it is no longer so. Of one account each episode starts later than the one before, whatever order its events came in.
     """
     before = int(sign["severity"])
     sign["score"] = score
@@ -58,9 +59,21 @@ def conclude(row: Any, sign: Any, detector: int, level: int, score: float, at: i
         return CHANGED if level > 0 and lost > 0 else NOTHING
     if before == 0:
         start = at
-        if start <= int(row["episodes"][detector]):
-            start = int(row["episodes"][detector]) + 1
-        row["episodes"][detector] = start
+        if start <= int(row["episode"]):
+            start = int(row["episode"]) + 1
+        row["episode"] = start
         sign["start"] = start
         return RAISED
     return WITHDRAWN if level == 0 else CHANGED
+
+
+@compiled
+def switch_off(sign: Any) -> int:
+    """Takes back what a detector said that is switched off."""
+    if int(sign["severity"]) == 0:
+        return NOTHING
+    sign["severity"] = 0
+    sign["due"] = 0
+    sign["held"] = 0
+    sign["cause"] = SWITCHED_OFF
+    return WITHDRAWN

@@ -39,12 +39,34 @@ Sources
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from stream.detectors.levels import CORRECTED, NANO, NOTHING, PAID, REVERSED, WAIVED, conclude, level_of
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from stream.contracts.signals import ReasonRecord
+from stream.contracts.vocabulary import CATEGORIES, Category
+from stream.detectors.base import (
+    Finding,
+    Share,
+    Told,
+    WeightedLevels,
+    clears,
+    day,
+    figure,
+    listed,
+    mark,
+    money,
+    time_of,
+)
+from stream.detectors.levels import CORRECTED, DAY, NANO, NOTHING, PAID, REVERSED, WAIVED, conclude, level_of
+from stream.reference.categories import noun
 from stream.tables import event as ev
 from stream.tables.account import COUNTED, EMPTY, REPAID, SETTLED, SLOTS, UNDONE
 from stream.tables.compiled import compiled
+from stream.tables.notes import EventNote
 
 VERSION: Final = "1"
 DETECTOR: Final = 1
@@ -56,6 +78,49 @@ CREDIT: Final = ev.CREDIT
 OPEN_OUTCOME: Final = ev.PART_PAID
 """Outcomes up to this one leave the bill open."""
 WAIVED_OUTCOME: Final = ev.WAIVED
+
+CREDIT_CATEGORIES: Final[frozenset[Category]] = frozenset(("mortgage", "loan", "credit_card", "car_finance", "short_term_credit"))
+"""What a lender must be repaid by agreed dates (FCA CONC 1.3.1G (1) and (5))."""
+
+
+class Settings(WeightedLevels):
+    """Settings of `missed_bills`."""
+
+    window_days: int = Field(
+        ge=7,
+        le=365,
+        description="Days after its due date for which an unpaid bill counts; under 63, three monthly ones never count together.",
+    )
+    repeat_weight: Share = Field(
+        description="Share of its category's weight that a further open bill of the same biller counts.",
+    )
+    repeat_weight_credit: Share = Field(
+        description=(
+            "The same where its category is credit (mortgage, loan, credit_card, car_finance, short_term_credit): "
+            "consecutive missed payments, FCA CONC 1.3.1G (1) and (5)."
+        ),
+    )
+
+
+CONFIG = np.dtype(
+    [
+        ("window", "i8"),
+        ("thresholds", "f8", (3,)),
+        ("category_weight", "f8", (64,)),
+        ("repeat_weight", "f8", (64,)),
+    ]
+)
+
+
+def configure(settings: Settings, config: npt.NDArray[Any]) -> None:
+    """See `base`."""
+    config["window"] = settings.window_days * DAY
+    config["thresholds"] = settings.thresholds
+    for index, category in enumerate(CATEGORIES):
+        weight = settings.category_weights.get(category, 1.0)
+        share = settings.repeat_weight_credit if category in CREDIT_CATEGORIES else settings.repeat_weight
+        config["category_weight"][0, index] = weight
+        config["repeat_weight"][0, index] = weight * share
 
 
 @compiled
@@ -70,7 +135,7 @@ def is_open(evidence: Any, k: int, clock: int, config: Any) -> bool:
     slot = evidence["bills"][k]
     if int(slot["state"]) != COUNTED or int(slot["kind"]) > OPEN_OUTCOME or int(slot["amount"]) <= 0:
         return False
-    if int(slot["due"]) + int(config["bills_window"]) <= clock:
+    if int(slot["due"]) + int(config["window"]) <= clock:
         return False
     for j in range(SLOTS):
         other = evidence["bills"][j]
@@ -84,13 +149,13 @@ def is_open(evidence: Any, k: int, clock: int, config: Any) -> bool:
 @compiled
 def nano_weight(slot: Any, config: Any) -> int:
     """What the bill weighs if it is the first of its biller, in billionths."""
-    return int(float(config["bills_category_weight"][int(slot["category"])]) * NANO + 0.5)
+    return int(float(config["category_weight"][int(slot["category"])]) * NANO + 0.5)
 
 
 @compiled
 def nano_share(slot: Any, config: Any) -> int:
     """What the bill weighs beside another of its biller, in billionths."""
-    return int(float(config["bills_repeat_weight"][int(slot["category"])]) * NANO + 0.5)
+    return int(float(config["repeat_weight"][int(slot["category"])]) * NANO + 0.5)
 
 
 @compiled
@@ -122,7 +187,7 @@ def forget(evidence: Any, clock: int, config: Any) -> None:
     """Empties the slots of bills that are out of the window."""
     for k in range(SLOTS):
         slot = evidence["bills"][k]
-        if int(slot["state"]) != EMPTY and int(slot["due"]) + int(config["bills_window"]) <= clock:
+        if int(slot["state"]) != EMPTY and int(slot["due"]) + int(config["window"]) <= clock:
             slot["state"] = EMPTY
             slot["event"] = 0
             evidence["bills_used"] = int(evidence["bills_used"]) - 1
@@ -161,7 +226,7 @@ def speaks_of_known(evidence: Any, event: Any) -> bool:
 def take(evidence: Any, event: Any, config: Any) -> int:
     """Takes an event about a bill in. Returns whether a slot holds it."""
     due, clock = int(event["due"]), int(event["clock"])
-    if due + int(config["bills_window"]) <= clock:
+    if due + int(config["window"]) <= clock:
         return 0
     # News that a bill is settled matters only where the bill is known.
     if int(event["kind"]) > OPEN_OUTCOME and not speaks_of_known(evidence, event):
@@ -236,39 +301,49 @@ def settle(row: Any, evidence: Any, event: Any) -> int:
 
 
 @compiled
-def describe(evidence: Any, sign: Any, clock: int, config: Any) -> int:
-    """Writes into `sign` which bills are behind it and when time alone will change it. Returns how many it
+def describe(evidence: Any, sign: Any, clock: int, config: Any, told: Any) -> int:
+    """Writes into `told` which bills are behind the sign, and into `sign` when time alone will change it. Returns how many it
     named and lost.
     """
-    window = int(config["bills_window"])
+    before = evidence["bills_listed"]
+    window = int(config["window"])
     lost = 0
-    for j in range(int(sign["count"])):
-        still = False
+    for j in range(SLOTS):
+        still = int(before[j]) == 0
         for k in range(SLOTS):
-            if int(evidence["bills"][k]["event"]) == int(sign["events"][j]) and is_open(evidence, k, clock, config):
+            if int(evidence["bills"][k]["event"]) == int(before[j]) and is_open(evidence, k, clock, config):
                 still = True
         if not still:
             lost += 1
     listed, first, last = 0, 0, 0
     for k in range(SLOTS):
-        sign["events"][k] = 0
+        before[k] = 0
+        told["events"][k] = 0
     for k in range(SLOTS):
         slot = evidence["bills"][k]
         leaves = int(slot["due"]) + window
         if int(slot["state"]) != EMPTY and (first == 0 or leaves < first):
             first = leaves
         if is_open(evidence, k, clock, config):
-            sign["events"][listed] = int(slot["event"])
+            before[listed] = int(slot["event"])
+            told["events"][listed] = int(slot["event"])
             listed += 1
             last = max(last, leaves)
-    sign["count"] = listed
+    told["count"] = listed
+    sign["held"] = 1 if int(evidence["bills_used"]) > 0 else 0
     sign["expires"] = last
     sign["due"] = max(first, clock + 1) if first > 0 else 0
     return lost
 
 
 @compiled
-def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
+def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """See `base`."""
+    return int(event["topic"]) == MISSED_BILL and int(event["kind"]) <= OPEN_OUTCOME
+
+
+@compiled
+def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
     """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this
     detector.
     """
@@ -294,7 +369,50 @@ def step(row: Any, evidence: Any, event: Any, config: Any) -> int:
     event["touched"] = 1
     forget(evidence, clock, config)
     now = score(evidence, clock, config)
-    level = level_of(int(sign["severity"]), now, config["bills_thresholds"], 1.0)
-    lost = describe(evidence, sign, clock, config)
+    level = level_of(int(sign["severity"]), now, config["thresholds"], 1.0)
+    lost = describe(evidence, sign, clock, config, told)
     sign["cause"] = cause if lost > 0 else 0
-    return conclude(row, sign, DETECTOR, level, now, int(event["at"]), lost)
+    return conclude(row, sign, level, now, int(event["at"]), lost)
+
+
+def _bill(event: EventNote) -> str:
+    return f"{noun(event.category)} ({money(event.amount, event.currency)}, due {day(event.due)})"
+
+
+def _owed(event: EventNote) -> str:
+    amount = money(event.amount, event.currency)
+    return f"{noun(event.category)} ({amount})" if amount else noun(event.category)
+
+
+def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
+    """See `base`."""
+    ids = tuple(event.event_id for event in events)
+    many = len(events) != 1
+    threshold = mark(settings.thresholds, found.severity)
+    window_from = time_of(at - settings.window_days * DAY)
+    reasons = (
+        ReasonRecord(
+            code="missed_bills",
+            text=(
+                f"{len(events)} bill{'s' if many else ''} due in the last {settings.window_days} days "
+                f"{'are' if many else 'is'} not paid in full: {listed([_bill(event) for event in events])}."
+            ),
+            value=len(events),
+            unit="bills",
+            window_from=window_from,
+            window_to=time_of(at),
+            event_ids=ids,
+        ),
+        ReasonRecord(
+            code="missed_billers",
+            text=(
+                f"Counted by biller and weighed by kind of bill this comes to {figure(found.score)}, "
+                f"where {figure(threshold)} is the mark."
+            ),
+            value=found.score,
+            unit="weight",
+            threshold=threshold,
+            event_ids=ids,
+        ),
+    )
+    return Told(reasons, clears([_owed(event) for event in events], found.expires, "if no other bill is missed"))

@@ -18,11 +18,17 @@ from stream.errors import StateError
 RING: Final = 16
 """How many event ids an account remembers, so that a redelivered event changes nothing."""
 
-DETECTORS: Final = 4
-"""How many detectors there is room for. A larger number is a new schema version."""
+SIGNS: Final = 12
+"""How many different things can be said of an account (see `detectors.registry`). A larger number is a new schema version."""
 
 SLOTS: Final = 8
 """How many counted events a detector remembers of one account."""
+
+HABITS: Final = 11
+"""How many regular payments and incomes are remembered of one account."""
+
+MONTHS: Final = 7
+"""Months of which the lowest balance is remembered: this one and the six before."""
 
 NEVER: Final = 1 << 62
 """An instant that does not come."""
@@ -33,23 +39,79 @@ WATCHED: Final = 2
 """Flag: a promise is being watched, so payments are told to the customers stage."""
 REPAID: Final = 4
 """Flag: an own credit product, where a repayment is a credit."""
+CARD: Final = 8
+"""Flag: a credit card."""
 
 ROW_DIRTY: Final = 1
 EVIDENCE_DIRTY: Final = 2
+
+HABIT = np.dtype(
+    [
+        ("subject", "i8"),  # the obligation's id, else the payee's; 0: a free slot
+        ("amount", "i8"),  # what is usual, minor units
+        ("last", "i4"),  # local day of the latest payment, days since 1970-01-01
+        ("due", "i4"),  # local day on which the next is expected; 0: nothing is expected yet
+        ("currency", "i2"),
+        ("category", "i1"),
+        ("cadence", "i1"),  # of `habits`; 0: no rhythm yet
+        ("anchor", "i1"),  # what the cadence counts from: a day of the month, a working day of it, a weekday
+        ("count", "i1"),  # payments in rhythm, at most 127
+        ("absent", "i1"),  # expected payments in a row that did not come
+        ("late", "i1"),  # of `lateness_drift`: usual half days from the due date
+        ("drift", "i1"),  # of `lateness_drift`: the CUSUM, half days
+        ("seen", "i1"),  # of `lateness_drift`: payments behind `late`
+    ]
+)
+"""One regular payment or income."""
+
+BALANCES = np.dtype(
+    [
+        ("lows", "i4", (MONTHS,)),  # lowest balance of a month, whole currency units; the slot is the month modulo MONTHS
+        ("month", "i2"),  # the latest month seen, months since 1970-01; 0: no balance was ever sent
+        ("overdrawn", "i1"),  # days below zero in that month
+        ("over", "i1"),  # days beyond the limit in that month
+    ]
+)
+"""Of `buffer_erosion`."""
+
+INCOMES = np.dtype(
+    [
+        ("sums", "i4", (4,)),  # income of a month, whole currency units; the slot is the month modulo 4
+        ("month", "i2"),  # the latest month seen, months since 1970-01
+    ]
+)
+"""Of `income_drop`."""
+
+SPENDING = np.dtype(
+    [
+        ("all_now", "f4"),
+        ("all_usual", "f4"),
+        ("borrowed_now", "f4"),
+        ("borrowed_usual", "f4"),
+        ("gambled_now", "f4"),
+        ("gambled_usual", "f4"),
+        ("day", "i4"),  # local day as of which the sums have decayed
+    ]
+)
+"""Of `distress_spending`: outgoings in whole currency units, decayed quickly (now) and slowly (usual)."""
 
 ACCOUNT = np.dtype(
     [
         ("last_at", "i8"),  # latest event time seen, ms
         ("ring", "i8", (RING,)),
-        (
-            "episodes",
-            "i8",
-            (DETECTORS,),
-        ),  # start of each detector's latest episode, ms: the next begins later
+        ("episode", "i8"),  # start of the latest episode of any detector, ms: the next begins later
+        ("limit", "i8"),  # arranged overdraft or credit limit, minor units; 0: none is known
+        ("outstanding", "i8"),  # what is owed on an own credit product, minor units; 0: not known
+        ("habits", HABIT, (HABITS,)),
+        ("balances", BALANCES),
+        ("spending", SPENDING),
+        ("incomes", INCOMES),
         ("payments", "i4"),
         ("bounces", "i4"),
         ("missed_bills", "i4"),
         ("evidence", "i4"),  # index in the evidence array; 0: none. Of this process alone: stored as 0
+        ("country", "i2"),  # two letters, see `working_days`; 0: not known
+        ("offset", "i2"),  # standard time of the account's zone, minutes east of Greenwich
         ("flags", "i2"),
         ("ring_next", "i1"),
         ("dirty", "i1"),  # what the next drain must write. Of this process alone: stored as 0
@@ -62,6 +124,8 @@ SETTLED: Final = 2
 """Paid since: kept, because the payment may be reversed."""
 UNDONE: Final = 3
 """Reversed or replaced: kept, so that its redelivery is known."""
+SUSPENDED: Final = 4
+"""Held back: it may be an outage, and not this account's doing."""
 
 BOUNCE_SLOT = np.dtype(
     [
@@ -74,11 +138,12 @@ BOUNCE_SLOT = np.dtype(
         ("amount", "i8"),
         ("settled_by", "i8"),
         ("weight", "f8"),
+        ("bank", "i8"),
         ("currency", "i4"),
         ("category", "i1"),
         ("kind", "i1"),
         ("state", "i1"),
-        ("spare", "i1"),
+        ("scheme", "i1"),
     ]
 )
 
@@ -99,20 +164,82 @@ BILL_SLOT = np.dtype(
     ]
 )
 
+PART_SLOT = np.dtype(
+    [
+        ("event", "i8"),  # the latest payment that was short
+        ("subject", "i8"),  # the obligation's id, else the payee's
+        ("at", "i8"),
+        ("due", "i8"),
+        ("owed", "i8"),
+        ("paid", "i8"),
+        ("currency", "i4"),
+        ("category", "i1"),
+        ("short", "i1"),  # in a row: less than due
+        ("minimum", "i1"),  # in a row: the minimum and no more
+        ("state", "i1"),
+    ]
+)
+"""Of `part_payment`: one obligation that was paid in part."""
+
+ARREARS_SLOT = np.dtype(
+    [
+        ("event", "i8"),  # what told that it was missed
+        ("obligation", "i8"),
+        ("bill", "i8"),
+        ("due", "i8"),  # ms, midnight of the due date
+        ("amount", "i8"),  # open, minor units
+        ("settled_by", "i8"),
+        ("currency", "i4"),
+        ("state", "i1"),
+        ("spare", "i1", (3,)),
+    ]
+)
+"""Of `arrears_clock`: one instalment of an own credit product that is past due."""
+
+PAUSE_SLOT = np.dtype([("since", "i8"), ("until", "i8")])
+"""A stretch of time, ms, for which the treatment counter stands still; `until` 0: a free slot."""
+
+MOVE = np.dtype([("day", "i4"), ("was", "i1"), ("bucket", "i1"), ("spare", "i1", (2,))])
+"""A move between arrears buckets."""
+
+ARREARS = np.dtype(
+    [
+        ("slots", ARREARS_SLOT, (SLOTS,)),
+        ("pauses", PAUSE_SLOT, (SLOTS,)),
+        ("moves", MOVE, (SLOTS,)),
+        ("breached", "i8"),  # since when both regulatory thresholds are breached, ms; 0: they are not
+        ("moved", "i2"),  # moves so far; the slot is the number modulo SLOTS
+        ("bucket", "i1"),
+        ("spare", "i1", (5,)),
+    ]
+)
+"""Of `arrears_clock`."""
+
+RECOVERY = np.dtype(
+    [
+        ("trouble", "i8"),  # when something was last wrong, ms; 0: nothing is remembered
+        ("paid", "i8"),  # the latest payment on time since, ms
+        ("events", "i8", (SLOTS,)),  # ids of payments on time since
+        ("streak", "i2"),  # payments on time since
+        ("low", "i4"),  # the lowest balance of the trouble, whole currency units
+        ("spare", "i1", (2,)),
+    ]
+)
+"""Of `recovery`."""
+
 SIGN = np.dtype(
     [
         ("start", "i8"),  # of the episode, ms
         ("due", "i8"),  # when the passing of time alone changes something; 0: never
         ("expires", "i8"),  # when it closes by itself; 0: not known
         ("score", "f8"),
-        ("events", "i8", (SLOTS,)),  # ids of the events behind it
-        ("count", "i1"),
         ("severity", "i1"),  # 0: not open
         ("cause", "i1"),  # of the latest loss
+        ("held", "i1"),  # 1 while the detector remembers something, said or not
         ("spare", "i1", (5,)),
     ]
 )
-"""What one detector says of one account."""
+"""One thing that is said of one account."""
 
 EVIDENCE = np.dtype(
     [
@@ -123,7 +250,11 @@ EVIDENCE = np.dtype(
         ("rest_at", "i8"),
         ("bounces", BOUNCE_SLOT, (SLOTS,)),
         ("bills", BILL_SLOT, (SLOTS,)),
-        ("signs", SIGN, (DETECTORS,)),
+        ("bills_listed", "i8", (SLOTS,)),  # ids of the bills that were last said
+        ("parts", PART_SLOT, (4,)),
+        ("arrears", ARREARS),
+        ("recovery", RECOVERY),
+        ("signs", SIGN, (SIGNS,)),
     ]
 )
 
@@ -186,3 +317,16 @@ def copy_by_name(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> None:
             copy_by_name(source, target)
         else:
             target[...] = source
+
+
+def held_events(block: npt.NDArray[Any]) -> list[list[int]]:
+    """For each evidence row of `block`, the ids of all events that a slot of it holds (0 where one is free)."""
+    parts = [
+        block["bounces"]["event"],
+        block["bills"]["event"],
+        block["parts"]["event"],
+        block["arrears"]["slots"]["event"],
+        block["recovery"]["events"],
+    ]
+    held: list[list[int]] = np.concatenate(parts, axis=1).tolist()
+    return held

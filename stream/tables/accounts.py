@@ -68,6 +68,8 @@ class AccountTable:
         """Numbers of changed rows; `tally[DIRTY]` of them."""
         self.dues: npt.NDArray[np.int64] = np.zeros((0, 2), np.int64)
         """Beside each evidence row: when time alone has something to do, and when for an open sign."""
+        self.row_dues: npt.NDArray[np.int64] = np.full(1024, NEVER, np.int64)
+        """Beside each account: when time alone makes an expected payment absent."""
         self.partition = PartitionRow()
         self._unused: list[int] = []
         self._released: list[int] = []
@@ -120,6 +122,10 @@ class AccountTable:
             self.keys.append(key)
             self._profiles.append(None)
             self._rows.reserve(number + 1)
+            if number >= len(self.row_dues):
+                grown = np.full(2 * number + 1024, NEVER, np.int64)
+                grown[: len(self.row_dues)] = self.row_dues
+                self.row_dues = grown
         self._index[hash(key) & (_SHARDS - 1)][key] = number
         return number
 
@@ -201,6 +207,7 @@ class AccountTable:
         key = self.key_of(number)
         self._drop_evidence(number)
         self.rows[number : number + 1] = np.zeros(1, ACCOUNT)
+        self.row_dues[number] = NEVER
         self._profiles[number] = None
         self._profiles_changed.pop(number, None)
         self.keys[number] = None
@@ -255,7 +262,7 @@ class AccountTable:
         block = self.evidence[held]
         block["row"] = 0
         values = account.pack(block, account.EVIDENCE_VERSIONS)
-        ids = np.concatenate([block["bounces"]["event"], block["bills"]["event"]], axis=1).tolist()
+        ids = account.held_events(block)
         for number, index, value, kept in zip(numbers.tolist(), held.tolist(), values, ids, strict=True):
             key = EVIDENCE_KEY + self.key_of(number)
             if index == 0:

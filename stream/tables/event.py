@@ -28,6 +28,12 @@ PART_PAID: Final = 1
 PAID_LATE: Final = 2
 WAIVED: Final = 3
 
+LIVE: Final = 1
+"""Payments keep coming: one that is expected and does not come is absent. Else the feed may be what is absent."""
+
+NO_BALANCE: Final = -(1 << 62)
+"""The payment did not tell the balance."""
+
 APPLIED: Final = 0
 DUPLICATE: Final = 1
 
@@ -43,6 +49,10 @@ EVENT = np.dtype(
         ("bill", "i8"),
         ("original", "i8"),
         ("amount", "i8"),  # of a bill: what is open
+        ("owed", "i8"),  # of a payment or bill: what was due in all
+        ("minimum", "i8"),  # of a payment or bill: the least that had to be paid
+        ("balance", "i8"),  # of a payment: the account's balance after it, or NO_BALANCE
+        ("bank", "i8"),
         ("due", "i8"),  # midnight UTC of the due date
         ("weight", "f8"),  # of a bounce: what its return code weighs
         ("row", "i4"),
@@ -51,7 +61,8 @@ EVENT = np.dtype(
         ("status", "i1"),
         ("direction", "i1"),
         ("category", "i1"),
-        ("kind", "i1"),  # of a bounce: its class; of a bill: its outcome
+        ("scheme", "i1"),
+        ("kind", "i1"),  # of a bounce: its class; of a bill: its outcome; of time: LIVE where payments keep coming
         ("outcome", "i1"),  # written by the kernel: APPLIED or DUPLICATE
         ("kept", "i1"),  # written by the kernel: 1 where a slot of evidence holds it
         ("touched", "i1"),  # written by the kernel: 1 where evidence changed

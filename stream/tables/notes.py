@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from stream.contracts.signals import ReasonRecord
+from stream.contracts.vocabulary import HoldKind
 from stream.errors import StateError
 
 VERSION: Final = b"\x00\x01"
@@ -40,6 +41,8 @@ class Said(msgspec.Struct, frozen=True):
     reasons: tuple[ReasonRecord, ...]
     would_clear: str
     told: dict[str, str]
+    hold: HoldKind | None = None
+    """What hold it proposes."""
 
 
 class Notes(msgspec.Struct):
@@ -48,7 +51,7 @@ class Notes(msgspec.Struct):
     events: dict[int, EventNote] = {}
     """By the hash of the event id."""
     said: dict[int, Said] = {}
-    """By detector number."""
+    """By the number of the sign."""
 
 
 class StoredEvidence(msgspec.Struct, array_like=True, frozen=True):

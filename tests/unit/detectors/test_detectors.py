@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from stream.contracts.vocabulary import CATEGORIES
-from stream.detectors import bounce_pressure, kernel, missed_bills, settings
+from stream.detectors import bounce_pressure, kernel, missed_bills, settings, world
 from stream.detectors.levels import CAUSES, DAY, WITHDRAWN
 from stream.reference.return_codes import CLASSES, lookup
 from stream.tables import event as ev
@@ -33,6 +33,7 @@ OUTCOMES = {"missed": 0, "part_paid": 1, "paid_late": 2, "waived": 3}
 ACTIONS = ("", "raised", "changed", "withdrawn")
 SEVERITIES = ("none", "low", "medium", "high")
 CONFIG = settings.config_of(settings.load())
+WORLD = world.bare()
 
 
 class Bank:
@@ -45,6 +46,7 @@ class Bank:
         self.tally = np.zeros(TALLY, np.int64)
         self.tally[FREE] = evidence - 1
         self.dues = np.full((evidence, 2), NEVER, np.int64)
+        self.row_dues = np.full(accounts, NEVER, np.int64)
 
     def run(self, events: np.ndarray[Any, Any]) -> list[kernel.Finding]:
         findings, passing = kernel.scratch(len(events))
@@ -60,6 +62,8 @@ class Bank:
             dirty,
             passing,
             self.dues,
+            self.row_dues,
+            WORLD,
         )
         self.accounts["dirty"] = 0
         self.tally[DIRTY] = 0
@@ -149,7 +153,7 @@ def test_order_of_arrival_does_not_matter_for_the_pressure() -> None:
         bank = Bank()
         bank.run(stream_of([*order, {"topic": "time", "day": 40}]))
         clock = START + 40 * DAY
-        scores.add(bounce_pressure.score(bank.evidence[int(bank.accounts[0]["evidence"])], clock, CONFIG[0]))
+        scores.add(bounce_pressure.score(bank.evidence[int(bank.accounts[0]["evidence"])], clock, CONFIG[0]["bounce_pressure"]))
     assert len(scores) == 1
     expected = 1.2 * sum(2 ** (-(40 - day) / 30) for day in (1, 9.3, 20.7, 33.1))
     assert scores.pop() == pytest.approx(expected, abs=1e-8)
@@ -175,7 +179,9 @@ def test_one_bill_of_each_biller_counts_whole_in_whatever_order_they_come(bills:
     for order in itertools.permutations([bill(n, *one.split()) for n, one in enumerate(bills)]):
         bank = Bank()
         bank.run(stream_of(list(order)))
-        scores.add(missed_bills.score(bank.evidence[int(bank.accounts[0]["evidence"])], START + 12 * DAY, CONFIG[0]))
+        scores.add(
+            missed_bills.score(bank.evidence[int(bank.accounts[0]["evidence"])], START + 12 * DAY, CONFIG[0]["missed_bills"])
+        )
     assert scores == {weight}
 
 
@@ -185,7 +191,9 @@ def test_bounces_beyond_the_slots_still_weigh() -> None:
     bank.run(stream_of([bounce(n, n) for n in range(many)]))
     evidence = bank.evidence[int(bank.accounts[0]["evidence"])]
     expected = 1.2 * sum(2 ** (-(many - 1 - n) / 30) for n in range(many))
-    assert bounce_pressure.score(evidence, START + (many - 1) * DAY, CONFIG[0]) == pytest.approx(expected, abs=1e-8)
+    assert bounce_pressure.score(evidence, START + (many - 1) * DAY, CONFIG[0]["bounce_pressure"]) == pytest.approx(
+        expected, abs=1e-8
+    )
 
 
 def test_an_undone_bounce_leaves_no_trace_in_the_score() -> None:
@@ -193,7 +201,7 @@ def test_an_undone_bounce_leaves_no_trace_in_the_score() -> None:
     with_it.run(stream_of([bounce(1, 1), bounce(2, 2), bounce(2, 3, status="reversed")]))
     without.run(stream_of([bounce(1, 1)]))
     scores = [
-        bounce_pressure.score(bank.evidence[int(bank.accounts[0]["evidence"])], START + 3 * DAY, CONFIG[0])
+        bounce_pressure.score(bank.evidence[int(bank.accounts[0]["evidence"])], START + 3 * DAY, CONFIG[0]["bounce_pressure"])
         for bank in (with_it, without)
     ]
     assert scores[0] == scores[1]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stream.contracts.vocabulary import CATEGORIES
-from stream.detectors import settings
+from stream.detectors import missed_bills, settings
 from stream.errors import ConfigurationError
 from stream.reference.return_codes import CLASSES
 
@@ -42,18 +42,18 @@ def test_what_is_wrong_is_named(text: str, named: str) -> None:
 
 
 def test_every_word_has_its_place_in_the_arrays() -> None:
-    assert len(CLASSES) <= settings.CONFIG["bounce_class_scale"].shape[0]
-    assert len(CATEGORIES) <= settings.CONFIG["bills_category_weight"].shape[0]
+    assert len(CLASSES) <= settings.CONFIG["bounce_pressure"]["class_scale"].shape[0]
+    assert len(CATEGORIES) <= settings.CONFIG["missed_bills"]["category_weight"].shape[0]
     config = settings.config_of(settings.load())
-    assert config["bills_category_weight"][0, CATEGORIES.index("rent")] == 1.5
-    assert config["bills_category_weight"][0, CATEGORIES.index("telecom")] == 1.0
+    assert config["missed_bills"]["category_weight"][0, CATEGORIES.index("rent")] == 1.5
+    assert config["missed_bills"]["category_weight"][0, CATEGORIES.index("telecom")] == 1.0
 
 
 def test_a_further_bill_counts_its_share_of_its_category_and_credit_its_own() -> None:
     own = "[missed_bills]\nrepeat_weight = 0.25\nrepeat_weight_credit = 0.8\n[missed_bills.category_weights]\nwater = 0.0\n"
-    shares = settings.config_of(settings.load(own))["bills_repeat_weight"][0]
+    shares = settings.config_of(settings.load(own))["missed_bills"]["repeat_weight"][0]
     assert shares[CATEGORIES.index("telecom")] == 0.25
     assert shares[CATEGORIES.index("rent")] == 1.5 * 0.25
     assert shares[CATEGORIES.index("water")] == 0.0, "what a bank gives no weight has none the second time"
     credit = {name for name, share in zip(CATEGORIES, shares, strict=False) if share >= 0.8}
-    assert credit == set(settings.CREDIT_CATEGORIES)
+    assert credit == set(missed_bills.CREDIT_CATEGORIES)

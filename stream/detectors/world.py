@@ -1,0 +1,77 @@
+"""What a detector may know beside the account: calendars, currencies, and how regular payers behave."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.reference import currencies, working_days
+from stream.tables.compiled import compiled
+
+DAY: Final = 86400000
+FIRST: Final = working_days.FIRST
+DAYS: Final = working_days.DAYS
+
+CURRENCY_CODES: Final = tuple(sorted(currencies.EXPONENTS))
+"""Currencies by the number that arrays store, less one: 0 stands for none."""
+
+
+class World(NamedTuple):
+    """Arrays for compiled code."""
+
+    country: npt.NDArray[np.int16]
+    """Row of `working` by country code; 0 for one that has not come up: weekends alone."""
+    working: npt.NDArray[np.int32]
+    """A row a calendar: working days before each day, see `working_days.before`."""
+    units: npt.NDArray[np.int64]
+    """Minor units in a whole currency unit, by currency number."""
+
+
+def bare() -> World:
+    """A world without countries."""
+    units = np.array([1, *(10 ** currencies.EXPONENTS[code] for code in CURRENCY_CODES)], np.int64)
+    return World(np.zeros(working_days.CODES + 1, np.int16), working_days.before(None)[None, :].copy(), units)
+
+
+def with_country(world: World, country: str | None) -> World:
+    """The world with this country's calendar in it."""
+    code = working_days.code_of(country)
+    if code == 0 or world.country[code]:
+        return world
+    index = world.country.copy()
+    index[code] = len(world.working)
+    return world._replace(country=index, working=np.vstack([world.working, working_days.before(country)]))
+
+
+@compiled
+def local_day(row: Any, at: int) -> int:
+    """The day of an instant where the account is kept, days since 1970-01-01: in standard time, so that in summer the last hour
+    before midnight counts to the day before.
+    """
+    return (at + int(row["offset"]) * 60000) // DAY
+
+
+@compiled
+def weekdays_before(day: int) -> int:
+    """How many weekdays lie between Monday, 29 December 1969, and `day`."""
+    return (day + 3) // 7 * 5 + min((day + 3) % 7, 5)
+
+
+@compiled
+def working_before(row: Any, day: int, world: Any) -> int:
+    """How many working days of the account's country lie before `day`, from 29 December 1969 on."""
+    if day < FIRST or day >= FIRST + DAYS:
+        return weekdays_before(day)
+    return int(world.working[int(world.country[int(row["country"])]), day - FIRST])
+
+
+@compiled
+def add_working(row: Any, day: int, count: int, world: Any) -> int:
+    """The day that is `count` (at least 0) working days after `day`; for 0, `day` if it is one, else the next."""
+    wanted = working_before(row, day + 1, world) + count if count > 0 else working_before(row, day, world) + 1
+    later = day
+    while working_before(row, later + 1, world) < wanted:
+        later += 1
+    return later
