@@ -38,5 +38,5 @@ def versions() -> dict[str, str]:
     return {
         "ews": __version__,
         "python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "numba", "msgspec", "tzdata")},
+        **{name: version(name) for name in ("numpy", "numba", "msgspec", "tzdata", "holidays")},
     }
