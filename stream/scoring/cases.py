@@ -74,7 +74,6 @@ from stream.contracts import signals
 from stream.contracts.signals import SignalRecord
 from stream.contracts.vocabulary import HoldKind, Severity, SignalStatus
 from stream.detectors import settings as detector_settings
-from stream.detectors.settings import DetectorSettings
 from stream.engine.deadletters import TOPIC as DEAD_LETTERS
 from stream.engine.offline import Line, Offline
 from stream.engine.step import Output, Stage
@@ -173,7 +172,7 @@ def run(detector: str, case: Case, settings_text: str = "") -> Verdict:
     return Verdict(detector, case, tuple(_compare(detector, case, signals_)))
 
 
-def told_by(case: Case, settings: DetectorSettings) -> list[SignalRecord]:
+def told_by(case: Case, settings: Any) -> list[SignalRecord]:
     """Every signal of a case, in order. ConfigurationError: an event of it cannot be used."""
     said: list[SignalRecord] = []
 
@@ -348,7 +347,7 @@ def _ms(at: datetime) -> int:
 # --- settings -----------------------------------------------------------------------------------------------
 
 
-def _settings(text: str, over: Mapping[str, Any]) -> DetectorSettings:
+def _settings(text: str, over: Mapping[str, Any]) -> Any:
     """The settings of a file's text, with a case's own over them."""
     if not over:
         return detector_settings.load(text)
