@@ -180,10 +180,9 @@ class AccountTable:
 
     def set_profile(self, number: int, value: Profile) -> bool:
         """Keeps a profile; returns whether it differs from the one before."""
-        packed = profile.pack(value)
-        if packed == self._profiles[number]:
+        if value == self.profile(number):
             return False
-        self._profiles[number] = packed
+        self._profiles[number] = profile.pack(value)
         self._profiles_changed[number] = None
         return True
 

@@ -4,6 +4,7 @@ watched.
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
 import msgspec
@@ -76,10 +77,18 @@ EMPTY: Final = Profile()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Profile).decode
 
+# What profiles have in common: it need not be kept once for each of millions of accounts.
+_COMMON: Final = (
+    b"Australia/Sydney Asia/Kolkata Europe/Dublin Europe/Berlin America/New_York Europe/London child_maintenance car_finance "
+    b"personal_debt student_loan childcare education transport medical water subscription telecom insurance council_tax energy "
+    b"guarantor joint primary savings overdraft mortgage credit_card loan rent current_account open AUD INR EUR USD GBP"
+)
+
 
 def pack(profile: Profile) -> bytes:
-    """The changelog value of a profile."""
-    return VERSION + _encode(profile)
+    """The changelog value of a profile: deflated."""
+    squeeze = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, _COMMON)
+    return VERSION + squeeze.compress(_encode(profile)) + squeeze.flush()
 
 
 def unpack(value: bytes | None) -> Profile:
@@ -90,4 +99,4 @@ def unpack(value: bytes | None) -> Profile:
         raise StateError(
             "a profile in the accounts changelog has a schema version this program does not know; run the version that wrote it"
         )
-    return _decode(memoryview(value)[2:])
+    return _decode(zlib.decompressobj(-15, _COMMON).decompress(memoryview(value)[2:]))

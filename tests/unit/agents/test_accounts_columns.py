@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stream.agents import columns
 from stream.contracts import envelope
+from stream.detectors.base import time_of
 from stream.errors import BadRecord
 from stream.tables.hashing import hash_text
 
@@ -140,4 +141,4 @@ def test_an_open_amount_is_what_is_missing_of_the_minimum_where_there_is_one() -
 
 def test_times_are_told_back_to_the_millisecond() -> None:
     for ms in np.random.default_rng(1).integers(-2_000_000_000_000, 250_000_000_000_000, 2000).tolist():
-        assert columns.ms_of(columns.time_of(ms)) == ms
+        assert columns.ms_of(time_of(ms)) == ms

@@ -17,7 +17,7 @@ def filled(dtype: np.dtype[Any], count: int = 3) -> Any:
 
 
 def test_a_row_is_small() -> None:
-    assert ACCOUNT.itemsize <= 448
+    assert ACCOUNT.itemsize <= 640
 
 
 @pytest.mark.parametrize(("dtype", "versions"), [(ACCOUNT, ACCOUNT_VERSIONS), (EVIDENCE, EVIDENCE_VERSIONS)])
