@@ -8,6 +8,7 @@ import typer
 
 from stream.cli.config import config
 from stream.cli.demo import demo
+from stream.cli.detectors import detectors
 from stream.cli.explain import explain
 from stream.cli.replay import replay
 from stream.cli.simulate import simulate
@@ -29,6 +30,7 @@ app = typer.Typer(
 for command in (demo, worker, replay, simulate, explain, version):
     app.command()(command)
 app.add_typer(topics, name="topics")
+app.add_typer(detectors, name="detectors")
 app.add_typer(config, name="config")
 
 

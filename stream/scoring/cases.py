@@ -142,6 +142,12 @@ class Verdict(NamedTuple):
     """A line each; none where all is as it must be."""
 
 
+def names() -> tuple[str, ...]:
+    """Of all detectors that have a file of cases."""
+    found = files("stream.detectors").joinpath("cases").iterdir()
+    return tuple(sorted(path.name.removesuffix(".toml") for path in found if path.name.endswith(".toml")))
+
+
 def load(detector: str) -> list[Case]:
     """The cases beside a detector; none where there is no file. ConfigurationError: the file is not as it should be."""
     path = files("stream.detectors").joinpath("cases", f"{detector}.toml")
