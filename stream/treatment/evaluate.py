@@ -302,7 +302,7 @@ class _Turn:
         customer, ladder = self.customer, self.policy.ladder
         self.wanted = max(
             target(
-                (signal.severity for signal in customer.signals.values()),
+                ((signal.detector, signal.severity) for signal in customer.signals.values()),
                 broken_promise=bool(self._broken()),
                 ladder=ladder,
             ),
@@ -322,7 +322,7 @@ class _Turn:
         """The last support offer (rung 3) that stands unanswered, while signals still call for one."""
         customer, ladder = self.customer, self.policy.ladder
         called_for = target(
-            (signal.severity for signal in customer.signals.values()), broken_promise=False, ladder=ladder
+            ((signal.detector, signal.severity) for signal in customer.signals.values()), broken_promise=False, ladder=ladder
         )
         if called_for < 3:
             return None

@@ -25,18 +25,23 @@ class Standing(NamedTuple):
     """Since when less than this rung was called for; 0 while it is not so."""
 
 
-def target(severities: Iterable[str], *, broken_promise: bool, ladder: Ladder) -> int:
-    """The rung that the open signals and promises call for, silence apart."""
+def target(signals: Iterable[tuple[str, str]], *, broken_promise: bool, ladder: Ladder) -> int:
+    """The rung that the open signals (detector, severity) and promises call for, silence apart.
+
+    A signal that only combines others is no second sign beside them.
+    """
     counts = {"low": 0, "medium": 0, "high": 0}
-    for severity in severities:
+    combined = 0
+    for detector, severity in signals:
         if severity in counts:
             counts[severity] += 1
+            combined += severity == "medium" and detector in ladder.combined
     wanted = [0]
     if counts["low"]:
         wanted.append(ladder.target_low)
     if counts["medium"]:
         wanted.append(ladder.target_medium)
-    if counts["medium"] >= 2:
+    if counts["medium"] - combined >= 2:
         wanted.append(ladder.target_two_mediums)
     if counts["high"]:
         wanted.append(ladder.target_high)

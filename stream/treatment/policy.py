@@ -124,6 +124,8 @@ class Ladder(_Part):
     target_medium: Rung
     target_high: Rung
     target_two_mediums: Rung
+    combined: tuple[Word, ...]
+    """Detectors that add up what others say: theirs is no second sign beside those."""
     target_broken_promise: Rung
     target_silence: Rung
     hold_days: Annotated[tuple[Annotated[int, Field(ge=0, le=366)], ...], Field(min_length=5, max_length=5)]

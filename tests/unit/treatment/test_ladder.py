@@ -28,7 +28,15 @@ T = 1_000 * DAY
     ],
 )
 def test_target_rung(severities: list[str], broken_promise: bool, rung: int) -> None:
-    assert target(severities, broken_promise=broken_promise, ladder=LADDER) == rung
+    signals = [("missed_bills", severity) for severity in severities]
+    assert target(signals, broken_promise=broken_promise, ladder=LADDER) == rung
+
+
+def test_what_only_adds_up_other_signs_is_no_second_sign() -> None:
+    combined = ("stress_score", "medium")
+    assert target([combined], broken_promise=False, ladder=LADDER) == 2
+    assert target([combined, ("missed_bills", "medium")], broken_promise=False, ladder=LADDER) == 2
+    assert target([combined, ("missed_bills", "medium"), ("income_drop", "medium")], broken_promise=False, ladder=LADDER) == 3
 
 
 @pytest.mark.parametrize(
