@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from stream import app
 from stream.engine import rerun
 from tests.kafka import Broker, Process, Received, wait_until
+from tests.kafka.bank import DAY, account, bounce, customer, message, noon_zone
 from tests.kafka.job import PARTITIONS, Job, outputs
 from tests.kafka.toy import stages
 
@@ -97,3 +103,63 @@ def test_two_workers_change_in_the_middle_of_a_stream_and_the_journal_reproduces
         worker.terminate()
         assert worker.wait(30) == 0
     assert_replay_equals_live(toy, stages, ("signals",))
+
+
+SAID = ("signals", "nudges", "escalations", "decisions", "account-facts", "account-orders", "dead-letters")
+
+
+def test_lower_thresholds_are_heard_at_the_next_bounce_and_an_auditor_can_tell(
+    broker: Broker, prefix: str, tmp_path: Path, file: Path
+) -> None:
+    job = Job(broker, tmp_path, prefix, EWS_DETECTORS_FILE=str(file), EWS_CLOCK="events")  # the story takes nine days
+    job.create_topics()
+    try:
+        bank_changes_its_mind(job, file)
+    finally:
+        job.close()
+        print(job.tails())
+
+
+def bank_changes_its_mind(job: Job, file: Path) -> None:
+    now = datetime.now(UTC)
+    then, numbers = now - 30 * DAY, range(1, 9)
+    deaf = "[bounce_pressure]\nlow = 50\nmedium = 60\nhigh = 70\n"
+    file.write_text(deaf)
+    job.produce("accounts", [message(account(n, then), then) for n in numbers])
+    job.produce("customers", [message(customer(f"C-{n}", then, noon_zone(now)), then) for n in numbers])
+
+    def bounces(name: str, at: datetime) -> None:
+        job.produce("bounces", [message(bounce(n, f"{name}-{n}", at), at) for n in numbers])
+        job.wait_applied(["accounts", "customers", "bounces"])
+
+    worker = job.start()
+    bounces("first", now - 9 * DAY)
+    assert job.read("signals") == [], "one bounce is far below the thresholds"
+    change(file, deaf.replace("50", "1").replace("60", "1.8").replace("70", "3"), "configuration reloaded", worker)
+    assert job.read("signals") == [], "a reload alone says nothing: nothing happened to these accounts"
+    bounces("second", now - 7 * DAY)
+    job.wait_for("signals", len(numbers))
+    # The wrong file names its key; the worker goes on, and what would make it deaf again has no effect.
+    change(file, deaf.replace("60", "40"), "configuration refused", worker)
+    assert "low, medium and high must rise" in worker.log()
+    bounces("third", now - timedelta(minutes=2))
+    job.wait_for("signals", len(numbers) + 1)
+    job.wait_for("nudges", 1)
+    job.wait_applied(["bounces", "signals", "account-facts", "account-orders"])
+    worker.terminate()
+    assert worker.wait(30) == 0
+    assert len(set(hashes(job))) == 2
+    assert {json.loads(record.value or b"")["status"] for record in job.read("signals")} == {"raised", "changed"}
+    assert_replay_equals_live(job, app.stages, SAID)
+    # An auditor's settings name no file at all.
+    env = {name: value for name, value in job.env.items() if name != "EWS_DETECTORS_FILE"}
+    run = subprocess.run(
+        [sys.executable, "-m", "stream", "replay", "--journal", str(job.folder / "out"), "-o", "json"],
+        env={"PATH": "", **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts = {row["what"]: row["count"] for row in json.loads(run.stdout)}
+    for topic in ("signals", "nudges", "decisions"):
+        assert counts[topic] == len(job.read(topic)) > 0
