@@ -26,10 +26,10 @@ from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.accounts import AccountRecord
 from stream.contracts.money import minor_units
 from stream.contracts.signals import ReasonRecord
-from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, SEVERITIES, SignalStatus
+from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, SignalStatus
 from stream.detectors import bounce_pressure, kernel, missed_bills, world
 from stream.detectors.base import Finding, time_of
-from stream.detectors.levels import CAUSES, CHANGED, WITHDRAWN
+from stream.detectors.levels import CAUSES, CHANGED, WITHDRAWN, severity_name
 from stream.detectors.registry import NAMES, SIGNS
 from stream.detectors.settings import CONFIG, config_of, versions
 from stream.engine import ticks
@@ -157,7 +157,7 @@ class AccountsStep:
                 "signals": [
                     {
                         "detector": SIGNS[detector][0],
-                        "severity": SEVERITIES[one.severity],
+                        "severity": severity_name(one.severity),
                         "score": one.score,
                         "since": time_of(one.start),
                     }

@@ -17,7 +17,6 @@ from stream.contracts.envelope import headers_for
 from stream.contracts.ids import derive
 from stream.contracts.signals import ReasonRecord, SignalRecord
 from stream.contracts.vocabulary import (
-    SEVERITIES,
     Category,
     FactsChange,
     HoldKind,
@@ -26,6 +25,7 @@ from stream.contracts.vocabulary import (
     SignalStatus,
 )
 from stream.detectors.base import time_of
+from stream.detectors.levels import severity_name
 from stream.detectors.registry import SIGNS
 from stream.engine.step import Output
 from stream.tables.notes import Said
@@ -74,14 +74,14 @@ def signal(
         account_id=account_id,
         customer_id=customer_id,
         occurred_at=time_of(said.at if status == "raised" else trigger.at),
-        severity=SEVERITIES[said.severity],
+        severity=severity_name(said.severity),
         score=said.score,
         reasons=reasons,
         would_clear=said.would_clear if status != "withdrawn" and said.would_clear else None,
         proposes_hold=said.hold if status != "withdrawn" else None,
         expires_at=time_of(said.expires) if status != "withdrawn" and said.expires > 0 else None,
     )
-    event_id = derive("signals", name, status, SEVERITIES[said.severity], trigger.topic, trigger.id)
+    event_id = derive("signals", name, status, severity_name(said.severity), trigger.topic, trigger.id)
     headers = headers_for("signals", event_id, time_of(trigger.at), trigger.traceparent)
     return Output("signals", customer_id.encode(), signals.encode(record), headers)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from stream.contracts.vocabulary import SEVERITIES, Severity
 from stream.tables.compiled import compiled
 
 NOTHING: Final = 0
@@ -21,11 +22,26 @@ OUTAGE: Final = 6
 CAUSES: Final = ("faded", "paid", "reversed", "corrected", "waived", "switched_off", "outage")
 """Why something left a sign: the index is the code in a sign's `cause`."""
 
+INFO: Final = 4
+"""The severity, in arrays, of an open sign that is no trouble: one to know of. 0 is a sign that is not open, 1-3 are trouble."""
+
 NANO: Final = 1000000000
 """Weights are summed as whole billionths: integers, so that the order of summing cannot show."""
 
 DAY: Final = 86400000
 """Milliseconds."""
+
+
+def severity_name(code: int) -> Severity:
+    """The word for a severity of an open sign, as arrays store it."""
+    return SEVERITIES[0 if code == INFO else code]
+
+
+@compiled
+def trouble(sign: Any) -> int:
+    """How grave the trouble is that a sign tells of, 0-3: none where it is not open, or only to know of."""
+    severity = int(sign["severity"])
+    return 0 if severity == INFO else severity
 
 
 @compiled

@@ -183,6 +183,11 @@ class _Turn:
         self.said: list[Said] = []
         self.wanted = 0
 
+    @property
+    def trouble(self) -> dict[str, OpenSignal]:
+        """The open signals that call for something, by id: those of severity `info` tell of no trouble."""
+        return {each.signal_id: each for each in self.customer.signals.values() if each.severity != "info"}
+
     # --- what time has ended
 
     def forget(self) -> None:
@@ -302,14 +307,14 @@ class _Turn:
         customer, ladder = self.customer, self.policy.ladder
         self.wanted = max(
             target(
-                ((signal.detector, signal.severity) for signal in customer.signals.values()),
+                ((signal.detector, signal.severity) for signal in self.trouble.values()),
                 broken_promise=bool(self._broken()),
                 ladder=ladder,
             ),
             ladder.target_silence if self._silent() else 0,
         )
         standing = Standing(customer.rung, customer.rung_since, customer.clear_since)
-        began = min((signal.started for signal in customer.signals.values()), default=None)
+        began = min((signal.started for signal in self.trouble.values()), default=None)
         standing = move(standing, self.wanted, self.clock, ladder, began=began if not ladder.hold_days[0] else None)
         customer.rung, customer.rung_since, customer.clear_since = standing
 
@@ -322,7 +327,7 @@ class _Turn:
         """The last support offer (rung 3) that stands unanswered, while signals still call for one."""
         customer, ladder = self.customer, self.policy.ladder
         called_for = target(
-            ((signal.detector, signal.severity) for signal in customer.signals.values()), broken_promise=False, ladder=ladder
+            ((signal.detector, signal.severity) for signal in self.trouble.values()), broken_promise=False, ladder=ladder
         )
         if called_for < 3:
             return None
@@ -349,12 +354,12 @@ class _Turn:
             if nudge.withdrawn or not nudge.body:
                 continue
             open_still = clock < nudge.not_after
-            if open_still and nudge.treatment == "recognition" and customer.signals:
+            if open_still and nudge.treatment == "recognition" and self.trouble:
                 self.withdraw(nudge, "signal_returned")
             elif (
                 open_still
                 and nudge.signal_ids
-                and not any(each in customer.signals for each in nudge.signal_ids)
+                and not any(each in self.trouble for each in nudge.signal_ids)
             ):
                 self.withdraw(nudge, "signal_withdrawn")
             elif open_still or told_late:
@@ -390,7 +395,7 @@ class _Turn:
             self.customer.helped_at = max(standing, default=0)
 
     def _detectors(self, signal_ids: Iterable[str]) -> list[str]:
-        signals = self.customer.signals
+        signals = self.trouble
         return list(dict.fromkeys(signals[each].detector for each in signal_ids if each in signals))
 
     # --- treatments
@@ -411,12 +416,12 @@ class _Turn:
         for episode in list(customer.episodes.values()):
             if episode.treatment == "recognition":
                 late = self.clock >= self._thanks_end(episode)
-                if not customer.signals and not late:
+                if not self.trouble and not late:
                     continue
                 if late:
                     customer.helped_at = 0
             else:
-                episode.signal_ids = [each for each in episode.signal_ids if each in customer.signals]
+                episode.signal_ids = [each for each in episode.signal_ids if each in self.trouble]
                 if episode.signal_ids:
                     if not episode.nudge_id and episode.subject not in episode.signal_ids:
                         self._name(episode)
@@ -429,9 +434,9 @@ class _Turn:
         episode.wake = None
         if not episode.nudge_id and episode.last.startswith("deferred"):
             episode.last = "withdrawn"
-            if episode.treatment == "recognition" and self.customer.signals:
+            if episode.treatment == "recognition" and self.trouble:
                 rule = self._steady(False)
-            elif any(each in self.customer.signals for each in episode.signal_ids):
+            elif any(each in self.trouble for each in episode.signal_ids):
                 rule = self._on_rung(False)
             else:
                 rule = self._gone("signal_withdrawn", episode.signal_ids)
@@ -441,7 +446,7 @@ class _Turn:
 
     def _name(self, episode: Episode) -> None:
         """Subject and start of an episode: its first signal's."""
-        signals = self.customer.signals
+        signals = self.trouble
         first = min(
             (signals[each] for each in episode.signal_ids), key=lambda each: (each.started, each.signal_id)
         )
@@ -450,11 +455,11 @@ class _Turn:
     def _active(self) -> list[str]:
         """The treatments wanted now, in the policy's order, each with its episode brought up to date."""
         customer = self.customer
-        if not customer.signals:
+        if not self.trouble:
             return self._recognition()
         if self.wanted < customer.rung:
             return []
-        spoken_of = [signal for signal in customer.signals.values() if signal.severity in SPOKEN_OF]
+        spoken_of = [signal for signal in self.trouble.values() if signal.severity in SPOKEN_OF]
         names = [
             name
             for name, each in self.policy.treatments.items()
@@ -520,7 +525,7 @@ class _Turn:
         )
 
     def _trace(self, episode: Episode) -> bytes:
-        signal = self.customer.signals.get(episode.subject)
+        signal = self.trouble.get(episode.subject)
         return (signal.trace if signal is not None else b"") or self.moment.trace
 
     def _consider(self, episode: Episode, treatment: TreatmentPolicy) -> None:
@@ -528,7 +533,7 @@ class _Turn:
         if any(nudge.nudge_id == nudge_id for nudge in self.customer.nudges):
             episode.nudge_id = nudge_id
             return
-        signals = [self.customer.signals[each] for each in episode.signal_ids]
+        signals = [self.trouble[each] for each in episode.signal_ids]
         account_ids = list(dict.fromkeys(signal.account_id for signal in signals))
         verdict = self._best(treatment, account_ids, signals, episode)
         episode.wake = verdict.not_before if verdict.result == "defer" else None
@@ -687,7 +692,7 @@ class _Turn:
             self.withdraw_escalation(escalation, "hold_lifted")
         elif kind == "promise":
             self.withdraw_escalation(escalation, "promise_kept")
-        elif kind == "proposed" or not self.customer.signals:
+        elif kind == "proposed" or not self.trouble:
             self.withdraw_escalation(escalation, "signal_withdrawn")
         elif escalation.status == "issued":
             reachable = "customer_reachable" if self._reachable() else "signal_withdrawn"
@@ -765,7 +770,7 @@ class _Turn:
 
     def _fresh(self) -> bool:
         old = self.moment.contact_from
-        return old is None or any(signal.at >= old for signal in self.customer.signals.values())
+        return old is None or any(signal.at >= old for signal in self.trouble.values())
 
     def _care(self) -> dict[str, _Request]:
         """Human outreach on rung 4:
@@ -813,11 +818,11 @@ class _Turn:
         if kind == "promise":
             promise = self.customer.promises.get(name)
             return promise is None or promise.status == "broken"
-        return bool(self.customer.signals) and self.customer.responded_at <= escalation.issued_at
+        return bool(self.trouble) and self.customer.responded_at <= escalation.issued_at
 
     def _signals(self) -> list[OpenSignal]:
         return sorted(
-            self.customer.signals.values(),
+            self.trouble.values(),
             key=lambda each: (SEVERITY_ORDER[each.severity], each.started, each.signal_id),
         )
 
@@ -934,7 +939,7 @@ class _Turn:
         return self._ground(self.policy.grounds.rung, holds, counters)
 
     def _steady(self, holds: bool) -> RuleRecord:
-        counters = {"open": len(self.customer.signals), "needed_days": self.policy.ladder.recognition_clear_days}
+        counters = {"open": len(self.trouble), "needed_days": self.policy.ladder.recognition_clear_days}
         return self._ground(self.policy.grounds.steady, holds, counters)
 
     def _ground_of(self, episode: Episode) -> RuleRecord:
@@ -944,7 +949,7 @@ class _Turn:
         """Why something that was said no longer stands, where no rule of contact forbids it."""
         if because == "customer_erased":
             return self._ground(self.policy.basics.customer_known, False, {})
-        standing = sum(each in self.customer.signals for each in signal_ids)
+        standing = sum(each in self.trouble for each in signal_ids)
         return self._ground(self.policy.grounds.stands, False, {"signals": standing, "of": len(signal_ids)})
 
     def _asked_for(self, kind: str) -> RuleRecord:

@@ -189,6 +189,14 @@ def test_a_broken_promise_asks_a_person_and_a_kept_one_does_not() -> None:
             assert moment(said.escalations()[0]["decided_at"]) == moment("2026-03-26T00:00:00+00:00")
 
 
+def test_an_info_signal_alone_calls_for_nothing() -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.signal(START, severity="info")
+    bank.ticks(START, START + days(40), days(1))
+    assert bank.run().drained.outputs == []
+
+
 def test_improvement_after_help_is_recognised_once() -> None:
     bank = nudged()
     bank.signal(READY + days(5), status="withdrawn")
@@ -198,6 +206,14 @@ def test_improvement_after_help_is_recognised_once() -> None:
     assert moment(nudges[1]["decided_at"]) == READY + days(5 + 14)
     assert nudges[1]["signal_ids"] == []
     assert [each["code"] for each in nudges[1]["reasons"]] == ["signals_cleared"]
+
+
+def test_good_news_does_not_stand_in_the_way_of_thanks() -> None:
+    bank = nudged()
+    bank.signal(READY + days(5), status="withdrawn")
+    bank.signal(READY + days(6), "R1", severity="info", detector="recovery")
+    bank.ticks(READY + days(6), READY + days(30), hours(6))
+    assert [each["treatment"] for each in bank.run().nudges()] == ["bounce_explained", "recognition"]
 
 
 def test_nobody_is_thanked_who_was_not_helped() -> None:
