@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -46,8 +47,9 @@ def versions(settings: Any) -> dict[str, str]:
     return found
 
 
+@cache
 def defaults() -> str:
-    """The text of the packaged `defaults.toml`."""
+    """The text of the packaged `defaults.toml`. Read once: an upgrade under a running worker changes nothing in it."""
     return files("stream.detectors").joinpath("defaults.toml").read_text(encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from functools import cache
 from importlib.metadata import version
 
 import msgspec
@@ -33,8 +34,9 @@ class Configuration(msgspec.Struct, frozen=True):
 decode = msgspec.json.Decoder(Configuration).decode
 
 
+@cache
 def versions() -> dict[str, str]:
-    """The versions that could change a byte of output."""
+    """The versions that could change a byte of output. Asked once: those that run, whatever is installed over them meanwhile."""
     return {
         "ews": __version__,
         "python": platform.python_version(),

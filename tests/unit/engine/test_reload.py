@@ -12,8 +12,9 @@ import structlog
 from prometheus_client import REGISTRY
 
 from stream import app, settings
-from stream.engine import journal, reload
+from stream.engine import checks, journal, reload, rerun
 from stream.engine.configs import Configuration
+from stream.engine.embedded import EmbeddedBroker
 from stream.engine.offline import Line
 from stream.engine.pacing import Pacer
 from stream.engine.reload import Reloader
@@ -304,3 +305,18 @@ def test_it_looks_by_itself_now_and_then(job: Job, monkeypatch: pytest.MonkeyPat
     job.file.write_text("every = 3")
     asyncio.run(asyncio.wait_for(job.reloader.run(lambda: bool(job.done)), 10))
     assert job.done
+
+
+def test_what_no_topic_could_hold_is_refused_before_anything_is_changed(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = EmbeddedBroker()
+    loaded = settings.load(bootstrap=broker.bootstrap, embedded_broker=True)
+    broker.create([loaded.topic("configs")])
+    monkeypatch.setattr(job.reloader, "_publish", lambda config: checks.publish_configuration(loaded, config))
+    job.file.write_text("every = 3 # " + "x" * 2_000_000)
+    [line] = job.look(2)
+    assert line["event"] == "configuration refused"
+    assert "make the files smaller" in line["message"]
+    assert job.done == []
+    job.file.write_text("every = 3")
+    job.look()
+    assert list(rerun.configurations(loaded).values()) == [job.reloader.config]
