@@ -1,4 +1,7 @@
-"""`ews simulate`: seeded customers with life events and ground truth, into a folder or into Kafka."""
+"""`ews simulate`: seeded customers with life events and ground truth, into a folder or into Kafka.
+
+`--corpus` writes the golden corpus instead: another mix of stories, a year of each, made for scoring detectors.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ from stream.settings import Settings, load
 from stream.simulate import SCENARIOS, Event, Truth, folder
 from stream.simulate import simulate as events_of
 from stream.simulate.calendars import add_months
+from stream.simulate.corpus import FIRST_DAY as CORPUS_FIRST_DAY
+from stream.simulate.corpus import STORIES, corpus
 from stream.topics import CATALOGUE
 
 NAMES = ", ".join(scenario.name for scenario in SCENARIOS)
@@ -38,33 +43,38 @@ Out = Annotated[
         help="A new or empty folder. With --kafka it gets truth.jsonl alone, and may be left out."
     ),
 ]
-Customers = Annotated[int, _flag("customers", "How many customers.", min=1)]
-Months = Annotated[int, _flag("months", "For how many months.", min=1, max=120)]
-Seed = Annotated[int, _flag("seed", "The same seed gives the same bytes.")]
+Customers = Annotated[int | None, _flag("customers", "How many customers.", min=1, show_default="500; --corpus: 2000")]
+Months = Annotated[int | None, _flag("months", "For how many months.", min=1, max=120, show_default="6; --corpus: 12")]
+Seed = Annotated[int, _flag("seed", "The same seed gives the same bytes. Of the corpus, odd ones are for tuning.")]
 Start = Annotated[
-    datetime,
+    datetime | None,
     _flag(
         "start",
         "The first day. Kafka deletes what is older than a topic's retention, and refuses what lies ahead.",
         formats=["%Y-%m-%d"],
-        show_default="2026-01-01",
+        show_default="2026-01-01; --corpus: 2023-09-01",
     ),
 ]
-Scenarios = Annotated[list[str] | None, _flag("scenario", f"Only this one; repeatable. Of: {NAMES}.")]
+Scenarios = Annotated[
+    list[str] | None,
+    _flag("scenario", f"Only this one; repeatable. Of: {NAMES}. With --corpus: {', '.join(story.name for story in STORIES)}."),
+]
+Corpus = Annotated[bool, _flag("corpus", "The golden corpus that detectors are scored by.")]
 Kafka = Annotated[
     bool, _flag("kafka", "Send to the topics that the settings name (EWS_BOOTSTRAP and so on), not to files.")
 ]
 Rate = Annotated[float, _flag("rate", "With --kafka: events a second; 0 is as fast as it goes.", min=0)]
-FIRST_DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - a calendar day, and typer has no type for one
+FIRST_DAY = date(2026, 1, 1)
 
 
 def simulate(
     out: Out = None,
-    customers: Customers = 500,
-    months: Months = 6,
+    customers: Customers = None,
+    months: Months = None,
     seed: Seed = 1,
-    start: Start = FIRST_DAY,
+    start: Start = None,
     scenario: Scenarios = None,
+    golden: Corpus = False,
     kafka: Kafka = False,
     rate: Rate = 0,
     bootstrap: Bootstrap = None,
@@ -78,12 +88,16 @@ def simulate(
         raise typer.BadParameter("paces Kafka: add --kafka, or leave it out", param_hint="--rate")
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise typer.BadParameter("is there already: name a new folder, or empty it first", param_hint="OUT")
-    first = start.date()
+    first = start.date() if start else CORPUS_FIRST_DAY if golden else FIRST_DAY
+    months = months or (12 if golden else 6)
     truths: list[Truth] = []
     try:
-        events = events_of(seed, customers, first, months, scenario, on_truth=truths.append)
+        if golden:
+            events = corpus(seed, customers or 2000, first, months, tuple(scenario or ()), on_truth=truths.append)
+        else:
+            events = events_of(seed, customers or 500, first, months, scenario, on_truth=truths.append)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--scenario") from None
+        raise typer.BadParameter(str(error), param_hint="--months" if "months" in str(error) else "--scenario") from None
     with _progress(first, add_months(first, months)) as advance:
         try:
             if kafka:

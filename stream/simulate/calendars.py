@@ -2,7 +2,8 @@
 
 Bank holidays are computed from their rules (Anonymous Gregorian Easter), so that any year works:
 England and Wales (gov.uk/bank-holidays, without one-off holidays), TARGET (ECB, for IE and DE),
-the US Federal Reserve, and the Australian national holidays.
+the US Federal Reserve, and the Australian national holidays. Those of Japan and Kuwait, which follow the sky
+and the moon, come from the package `holidays`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-Country = Literal["GB", "IE", "DE", "US", "AU"]
+from holidays import country_holidays
+
+Country = Literal["GB", "IE", "DE", "US", "AU", "JP", "KW"]
 
 MONDAY, TUESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = 0, 1, 3, 4, 5, 6
 DAY = timedelta(days=1)
+WEEKENDS: dict[str, tuple[int, int]] = {"KW": (FRIDAY, SATURDAY)}
+"""Where the weekend is not Saturday and Sunday."""
 
 
 def easter(year: int) -> date:
@@ -84,6 +89,8 @@ def holidays(country: Country, year: int) -> frozenset[date]:
             (11, THURSDAY, 4),
         )
         return frozenset({_observed_us(day) for day in fixed} | {_nth(year, *rule) for rule in floating})
+    if country in ("JP", "KW"):
+        return frozenset(country_holidays(country, years=year))
     return frozenset(
         {good_friday, easter_monday, date(year, 4, 25)}
         | _substituted([new_year])
@@ -94,7 +101,7 @@ def holidays(country: Country, year: int) -> frozenset[date]:
 
 def is_working_day(country: Country, day: date) -> bool:
     """Whether payment schemes settle on this day."""
-    return day.weekday() < SATURDAY and day not in holidays(country, day.year)
+    return day.weekday() not in WEEKENDS.get(country, (SATURDAY, SUNDAY)) and day not in holidays(country, day.year)
 
 
 def next_working_day(country: Country, day: date) -> date:

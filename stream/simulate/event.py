@@ -45,13 +45,23 @@ class Truth:
     """Ids of events whose record timestamp is a day or more after `occurred_at`."""
 
 
-def money(minor: int) -> str:
+@dataclass(frozen=True, slots=True)
+class CorpusTruth(Truth):
+    """What is true of one customer of the golden corpus."""
+
+    recovered_at: str | None
+    """When all that was owed had been paid and the buffer was back; null where that did not happen."""
+
+
+def money(minor: int, exponent: int = 2) -> str:
     """Minor units as a decimal string.
 
-    >>> money(123405), money(-5)
-    ('1234.05', '-0.05')
+    >>> money(123405), money(-5), money(1500, 0), money(1500, 3)
+    ('1234.05', '-0.05', '1500', '1.500')
     """
-    return f"{'-' if minor < 0 else ''}{abs(minor) // 100}.{abs(minor) % 100:02d}"
+    whole, part = divmod(abs(minor), 10**exponent)
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{whole}.{part:0{exponent}d}" if exponent else f"{sign}{whole}"
 
 
 def milliseconds(when: datetime) -> int:

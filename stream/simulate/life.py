@@ -222,35 +222,7 @@ class Life:
         return told
 
     def tell_customer(self, customer: str, when: datetime, vulnerabilities: list[str]) -> None:
-        # Drawn from the id, so that the second telling says the same.
-        rng = Random(f"{customer}:{self.person.zone}:{self.start}")  # noqa: S311
-        since = local(self.start - DAY * rng.randrange(100, 2000), 43200, self.person.zone)
-        channels = {
-            channel: {"consent": rng.random() < likely, "since": text(since)}
-            for channel, likely in (
-                ("sms", 0.9),
-                ("email", 0.95),
-                ("push", 0.7),
-                ("voice", 0.6),
-                ("letter", 1.0),
-            )
-        }
-        value: dict[str, Any] = {
-            "customer_id": customer,
-            "updated_at": text(when),
-            "jurisdiction": self.person.country,
-            "region": self.person.region,
-            "time_zone": self.person.zone,
-            "language": self.person.language,
-            "channels": channels,
-        }
-        agreed = [channel for channel, say in channels.items() if say["consent"]]
-        if rng.random() < 0.5:
-            value["preferred_channel"] = rng.choice(agreed)
-        if rng.random() < 0.1:
-            value["quiet"] = [{"from": "12:00", "to": "14:00", "days": ["mon", "tue", "wed", "thu", "fri"]}]
-        if vulnerabilities:
-            value["vulnerabilities"] = vulnerabilities
+        value = self.person.record(customer, self.start, when, vulnerabilities)
         self.outbox.send("customers", customer, when, value)
 
     # --- planning ------------------------------------------------------------------------------------

@@ -1,16 +1,17 @@
 """Who the simulated customers are: where they live, what they earn, what they owe, and to whom.
 
-Every name is invented. Amounts are minor units; all five currencies have two decimals.
+Every name is invented. Amounts are minor units.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from stream.simulate.calendars import Country, Payday, on_day
+from stream.simulate.calendars import DAY, Country, Payday, local, on_day
+from stream.simulate.event import text
 from stream.simulate.scenarios import Scenario
 
 Collect = Literal["debit", "push", "own"]
@@ -37,6 +38,8 @@ class Place:
     """Net monthly income, major units, low and high."""
     benefit_after: int
     """Days from the end of a salary to the first benefit."""
+    exponent: int = 2
+    """Decimals of the currency."""
 
 
 PLACES: dict[Country, Place] = {
@@ -80,6 +83,22 @@ PLACES: dict[Country, Place] = {
         stress_codes=("6",), act_code="2", death_code="4", outage_codes=("6",),
         banks=("BK-WARRAMILL",), income=(2800, 5600), benefit_after=28,
     ),
+    "JP": Place(
+        currency="JPY", exponent=0,
+        zones=(("JP-13", "Asia/Tokyo"), ("JP-27", "Asia/Tokyo")),
+        languages=("ja",),
+        debit_scheme="other", push_scheme="other",
+        stress_codes=("1",), act_code="4", death_code="2", outage_codes=("9",),
+        banks=("BK-MINAZUKI",), income=(210000, 420000), benefit_after=35,
+    ),
+    "KW": Place(
+        currency="KWD", exponent=3,
+        zones=(("KW-KU", "Asia/Kuwait"),),
+        languages=("ar", "en"),
+        debit_scheme="card", push_scheme="other",
+        stress_codes=("insufficient_funds",), act_code="stopped", death_code="closed", outage_codes=("system",),
+        banks=("BK-SAFINAH",), income=(450, 1300), benefit_after=35,
+    ),
 }  # fmt: skip
 
 OUTAGE_BANK = "BK-TARNHOLM"
@@ -99,11 +118,11 @@ class Kind(NamedTuple):
     names: tuple[str, ...]
 
 
-_HOME = (
+HOME = (
     Kind("rent", 0.6, 210, 260, "push", ("Thistledown Lettings", "Corvane Homes", "Mrs A. Ollerby")),
     Kind("mortgage", 1.0, 200, 250, "debit", ("Ravensholt Building Society", "Yarrowgate Home Loans")),
 )
-_BILLS: dict[str, tuple[Kind, ...]] = {
+BILLS: dict[str, tuple[Kind, ...]] = {
     "GB": (
         Kind(
             "council_tax",
@@ -120,7 +139,7 @@ _BILLS: dict[str, tuple[Kind, ...]] = {
     "US": (Kind("water", 0.8, 12, 18, "push", ("Quillbrook Municipal Water",)),),
     "AU": (Kind("water", 0.7, 12, 18, "debit", ("Mirrabong Water",)),),
 }
-_COMMON = (
+COMMON = (
     Kind("energy", 1.0, 38, 60, "debit", ("Larkmoor Energy", "Tindrel Power", "Embergate Gas and Light")),
     Kind("telecom", 1.0, 11, 22, "debit", ("Tansy Mobile", "Wrenfield Broadband", "Hollowtree Fibre")),
     Kind("insurance", 0.8, 13, 26, "debit", ("Peregrine and Vale Insurance", "Saltmarsh Mutual")),
@@ -173,8 +192,8 @@ class Income:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A customer, or two who share an account, as they are on the first day."""
+class Resident:
+    """Who a customer is (or two who share an account), and where."""
 
     index: int
     country: Country
@@ -185,6 +204,39 @@ class Person:
     bank: str
     customer_ids: tuple[str, ...]
     account_id: str
+
+    def record(self, customer: str, start: date, when: datetime, vulnerabilities: list[str]) -> dict[str, Any]:
+        """The record of `customer` as it stands at `when`."""
+        # Drawn from the id, so that the second telling says the same.
+        rng = Random(f"{customer}:{self.zone}:{start}")  # noqa: S311
+        since = local(start - DAY * rng.randrange(100, 2000), 43200, self.zone)
+        channels = {
+            channel: {"consent": rng.random() < likely, "since": text(since)}
+            for channel, likely in (("sms", 0.9), ("email", 0.95), ("push", 0.7), ("voice", 0.6), ("letter", 1.0))
+        }
+        value: dict[str, Any] = {
+            "customer_id": customer,
+            "updated_at": text(when),
+            "jurisdiction": self.country,
+            "region": self.region,
+            "time_zone": self.zone,
+            "language": self.language,
+            "channels": channels,
+        }
+        agreed = [channel for channel, say in channels.items() if say["consent"]]
+        if rng.random() < 0.5:
+            value["preferred_channel"] = rng.choice(agreed)
+        if rng.random() < 0.1:
+            value["quiet"] = [{"from": "12:00", "to": "14:00", "days": ["mon", "tue", "wed", "thu", "fri"]}]
+        if vulnerabilities:
+            value["vulnerabilities"] = vulnerabilities
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Person(Resident):
+    """A simulated household as it is on the first day."""
+
     incomes: tuple[Income, ...]
     bills: tuple[Bill, ...]
     thin: bool
@@ -266,9 +318,9 @@ def _income(
 def _bills(scenario: Scenario, country: Country, monthly: int, account: str, rng: Random) -> list[Bill]:
     """Bills of at most 62 % of the income; at most 74 % for those whom the scenario will strike."""
     pressed = 115 if scenario.cause else 100
-    home = next(kind for kind in _HOME if rng.random() < kind.likely)
-    kinds = [home, *(kind for kind in (*_BILLS[country], *_COMMON) if rng.random() < kind.likely)]
-    gym = _COMMON[4]
+    home = next(kind for kind in HOME if rng.random() < kind.likely)
+    kinds = [home, *(kind for kind in (*BILLS[country], *COMMON) if rng.random() < kind.likely)]
+    gym = COMMON[4]
     if scenario.name == "gym_cancelled" and gym not in kinds:
         kinds.append(gym)
     bills: list[Bill] = []

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stream.simulate.calendars import DAY, Payday, add_months, local, next_working_day
 from stream.simulate.event import money, text
@@ -14,8 +15,32 @@ from stream.simulate.people import Income
 
 if TYPE_CHECKING:
     from stream.simulate.life import Life, Owed
+    from stream.simulate.outbox import Outbox
+    from stream.simulate.people import Resident
 
 Story = Callable[["Life", date], None]
+
+
+class Told(Protocol):
+    """A household of whose customer something is told."""
+
+    rng: Random
+    outbox: Outbox
+    no_nudge_from: datetime | None
+    no_nudge_until: datetime | None
+
+    @property
+    def person(self) -> Resident:
+        """Who it is."""
+
+    def at(self, day: date, task: Callable[[date], None]) -> None:
+        """Does `task` on that day."""
+
+    def stamp(self, day: date, earliest: int) -> datetime:
+        """A local time of that day."""
+
+    def tell_customer(self, customer: str, when: datetime, vulnerabilities: list[str]) -> None:
+        """The customer's record as it now stands."""
 
 
 def strike(life: Life, day: date) -> None:
@@ -26,9 +51,9 @@ def strike(life: Life, day: date) -> None:
         life.at(_next_payday(life, day), partial(_feel, life))
         cause(life, day)
     follow: dict[str, tuple[int, Story]] = {
-        "breathing_space": (rng.randrange(40, 55), _breathing_space),
-        "opt_out": (rng.randrange(20, 40), _opt_out),
-        "vulnerability": (rng.randrange(20, 30), _vulnerability),
+        "breathing_space": (rng.randrange(40, 55), breathing_space),
+        "opt_out": (rng.randrange(20, 40), opt_out),
+        "vulnerability": (rng.randrange(20, 30), vulnerability),
         "bereavement": (0, _die),
     }
     if name in follow:
@@ -95,7 +120,7 @@ _CAUSES: dict[str, Story] = {"job_loss": _lose_job, "illness": _fall_ill, "payda
 
 
 def _hold(
-    life: Life,
+    life: Told,
     kind: str,
     hold_id: str,
     when: datetime,
@@ -120,7 +145,7 @@ def _hold(
     life.no_nudge_until = ends
 
 
-def _contact(life: Life, when: datetime, channel: str, outcome: str, **more: Any) -> None:
+def _contact(life: Told, when: datetime, channel: str, outcome: str, **more: Any) -> None:
     """The customer gets in touch."""
     customer = life.person.customer_ids[0]
     value: dict[str, Any] = {
@@ -136,7 +161,7 @@ def _contact(life: Life, when: datetime, channel: str, outcome: str, **more: Any
     life.outbox.send("contact-outcomes", customer, when, value)
 
 
-def _case(life: Life, case: str, status: str, day: date, **more: Any) -> None:
+def _case(life: Told, case: str, status: str, day: date, **more: Any) -> None:
     customer, when = life.person.customer_ids[0], life.stamp(day, 43200)
     value: dict[str, Any] = {
         "event_id": life.outbox.new_id("S"),
@@ -150,7 +175,7 @@ def _case(life: Life, case: str, status: str, day: date, **more: Any) -> None:
     life.outbox.send("cases", customer, when, value)
 
 
-def _breathing_space(life: Life, day: date) -> None:
+def breathing_space(life: Told, day: date) -> None:
     """SI 2020/1311: day 1 is the day after entry, and the moratorium holds through day 60."""
     when = life.stamp(day, 36000)
     ends = local(day + DAY * 61, 0, life.person.zone)
@@ -158,13 +183,15 @@ def _breathing_space(life: Life, day: date) -> None:
     _hold(life, "breathing_space", hold, when, when, ends, source="insolvency-service")
 
 
-def _opt_out(life: Life, day: date) -> None:
+def opt_out(life: Told, day: date) -> None:
+    """The customer wants no more messages, by any channel."""
     when = life.stamp(day, 39600)
     _contact(life, when, "sms", "opted_out")
     _hold(life, "opt_out", life.outbox.new_id("HOLD"), when, when)
 
 
-def _vulnerability(life: Life, day: date) -> None:
+def vulnerability(life: Told, day: date) -> None:
+    """The customer calls and tells of an illness; a person looks after it for three weeks."""
     when = life.stamp(day, 37800)
     _contact(life, when, "voice", "hardship")
     ends = local(day + DAY * 30, 37800, life.person.zone)
@@ -181,15 +208,16 @@ def _die(life: Life, day: date) -> None:
     life.dead = True
     life.incomes.clear()
     hears = next_working_day(life.person.country, day + DAY * life.rng.randrange(2, 6))
-    life.at(hears, partial(_bereavement, life, life.outbox.new_id("HOLD"), None))
+    life.at(hears, partial(bereavement, life, life.outbox.new_id("HOLD"), None))
 
 
-def _bereavement(life: Life, hold: str, placed: datetime | None, day: date) -> None:
+def bereavement(life: Told, hold: str, placed: datetime | None, day: date) -> None:
+    """A provisional hold; nine days later a person confirms it."""
     when = life.stamp(day, 39600)
     _hold(life, "bereavement", hold, when, placed or when, provisional=placed is None)
     if placed is None:
         confirmed = next_working_day(life.person.country, day + DAY * 9)
-        life.at(confirmed, partial(_bereavement, life, hold, when))
+        life.at(confirmed, partial(bereavement, life, hold, when))
 
 
 # --- what people do about arrears and outages --------------------------------------------------------
