@@ -20,13 +20,14 @@ from stream.engine.offline import Line, Offline, merge
 from stream.engine.step import Output, Stage
 from stream.errors import ConfigurationError
 from stream.scoring.score import Observed, Said, Score, Truth, observe, score, together
+from stream.simulate.corpus import corpus
+from stream.simulate.event import CorpusTruth
 from stream.topics import ACCOUNTS_INPUTS, BY_NAME, Rank
 
 TRUTH: Final = "truth.jsonl"
 PUBLISHED: Final = (2, 4)
 """Seeds whose figures are published. The detectors are tuned on odd seeds, and never on these."""
 CUSTOMERS: Final = 2_000
-MONTHS: Final = 12
 
 SAMPLE: Final = (2, 300)
 """Seed and customers of the run that the test suite holds against the published figures."""
@@ -53,10 +54,12 @@ def of_folder(folder: Path, settings: Any, progress: Progress | None = None) -> 
 
 def of_seed(seed: int, customers: int, settings: Any, progress: Progress | None = None) -> Observed:
     """The golden corpus of a seed."""
-    from stream.simulate import corpus
-
     truths: list[Truth] = []
-    events = corpus.simulate(seed, customers, MONTHS, on_truth=lambda truth: truths.append(msgspec.convert(truth, Truth)))
+
+    def on_truth(truth: CorpusTruth) -> None:
+        truths.append(msgspec.convert(truth, Truth, from_attributes=True))
+
+    events = corpus(seed, customers, on_truth=on_truth)
     encode = msgspec.json.Encoder().encode
     lines = (
         (event.topic, Line(0, event.timestamp_ms, event.key.encode(), encode(event.value)))
