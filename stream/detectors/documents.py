@@ -1,5 +1,4 @@
-"""The page of each detector under docs/detectors: its docstring and its settings, so that neither can fall
-behind the code.
+"""The page of each detector under docs/detectors: its docstring, its settings and its cases, so that none can fall behind the code.
 
 `python -m stream.detectors.documents FOLDER` writes them.
 """
@@ -8,44 +7,63 @@ from __future__ import annotations
 
 import inspect
 import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from stream.detectors.registry import NAMES, REGISTRY
-from stream.detectors.settings import load
+from pydantic import BaseModel
+
+from stream.detectors.settings import OWN, load
 
 
 def page(name: str) -> str:
     """The Markdown page of one detector."""
-    module = REGISTRY[NAMES.index(name)]
-    title, _, rest = (inspect.getdoc(module) or "").partition("\n")
-    lines = [f"# {name}", "", title, ""]
-    for line in rest.strip("\n").splitlines():
-        if line and not line.startswith(" "):
-            lines += [f"## {line}", ""]
-        elif line.startswith(("    pressure(", "    weight(", "                ")):
-            lines.append(line)
-        else:
-            lines.append(line.removeprefix("    "))
-    settings = getattr(load(), name)
-    lines += [
-        "",
-        "## Settings",
-        "",
-        f"Table `[{name}]` of the detectors' settings; version {module.VERSION} of the detector.",
-        "",
-    ]
+    module = OWN[name]
+    title, _, rest = (inspect.getdoc(module) or "").partition("\n\n")
+    lines = [f"# {name}", "", title.replace("\n", " "), "", *_sections(rest)]
+    lines += ["## Settings", "", f"Table `[{name}]` of the detectors' settings; version {module.VERSION} of the logic.", ""]
     lines += ["| key | default | bounds | meaning |", "|---|---|---|---|"]
-    for key, field in module.Settings.model_fields.items():
-        lines.append(f"| `{key}` | {_shown(getattr(settings, key))} | {_bounds(field.metadata)} | {field.description} |")
+    lines += _rows(module.Settings, getattr(load(), name), "")
+    cases = list(_cases(name))
+    if cases:
+        lines += ["", "## Cases", "", "Each is a story that the program is held to (`ews detectors check`).", ""]
+        lines += ["| case | what it shows |", "|---|---|", *cases]
     return "\n".join(lines) + "\n"
+
+
+def _sections(text: str) -> Iterator[str]:
+    """Docstring sections as Markdown: a word that stands alone is a heading, a paragraph that begins with a formula is code."""
+    for paragraph in text.strip("\n").split("\n\n"):
+        lines = paragraph.split("\n")
+        if lines[0] and not lines[0].startswith(" "):
+            heads = len(lines) > 1 and lines[1].startswith(" ")
+            yield from (f"## {lines[0]}", "") if heads else ()
+            lines = lines[1:] if heads else lines
+        formula = " = " in lines[0][:60]
+        yield from (line if formula else line.removeprefix("    ") for line in lines)
+        yield ""
+
+
+def _rows(model: type[BaseModel], settings: Any, prefix: str) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        value = getattr(settings, key)
+        bounds = _bounds(field.metadata)
+        yield f"| `{prefix}{key}` | {_shown(value)} | {bounds} | {field.description} |"
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, BaseModel):
+        return " ".join(f"{key} {_shown(one)}" for key, one in value)
     if hasattr(value, "items"):
-        return ", ".join(f"{word} {number:g}" for word, number in value.items())
+        return ", ".join(f"{word} {_shown(one)}" for word, one in value.items())
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_shown, value))
     return f"{value:g}"
 
 
@@ -55,9 +73,16 @@ def _bounds(metadata: list[Any]) -> str:
     return " ".join(found) or "see meaning"
 
 
+def _cases(name: str) -> Iterator[str]:
+    path = files("stream.detectors").joinpath("cases", f"{name}.toml")
+    if path.is_file():
+        for case in tomllib.loads(path.read_text("utf-8"))["case"]:
+            yield f"| {case['name']} | {case['about']} |".replace("\n", " ")
+
+
 def main(folder: Path) -> None:
     """Writes every page into `folder`."""
-    for name in NAMES:
+    for name in OWN:
         (folder / f"{name}.md").write_text(page(name), encoding="utf-8")
 
 

@@ -16,14 +16,15 @@ from stream.detectors import base, habits
 from stream.detectors.registry import MODULES, NAMES, SIGNS
 from stream.errors import ConfigurationError
 
-_OWN: Final[dict[str, Any]] = {**MODULES, "habits": habits}
+OWN: Final[dict[str, Any]] = {**MODULES, "habits": habits}
+"""Every module that has settings of its own, by name: the detectors, and what they share."""
 
-_fields: Final[dict[str, Any]] = {name: (module.Settings, ...) for name, module in _OWN.items()}
+_fields: Final[dict[str, Any]] = {name: (module.Settings, ...) for name, module in OWN.items()}
 
 DetectorSettings: Final[Any] = create_model("DetectorSettings", __base__=base.Frozen, **_fields)
 """Settings of all detectors: an attribute of its `Settings` for each, and `habits`."""
 
-CONFIG = np.dtype([("enabled", "i1", (len(SIGNS),)), *((name, module.CONFIG) for name, module in _OWN.items())])
+CONFIG = np.dtype([("enabled", "i1", (len(SIGNS),)), *((name, module.CONFIG) for name, module in OWN.items())])
 """The settings as the compiled functions read them."""
 
 
@@ -32,7 +33,7 @@ def config_of(settings: Any) -> npt.NDArray[Any]:
     config = np.zeros(1, CONFIG)
     for number, (name, _) in enumerate(SIGNS):
         config["enabled"][0, number] = getattr(settings, name).enabled
-    for name, module in _OWN.items():
+    for name, module in OWN.items():
         module.configure(getattr(settings, name), config[name])
     return config
 

@@ -1,7 +1,7 @@
 """A detector's version says what it does: when its logic changes, so must its version.
 
-`versions.toml` beside this file holds the logic's hash for each version. After a change: raise `VERSION` in the detector's file, then
-`python -m tests.unit.detectors.test_versions` writes the new hash; it refuses to write another hash for the same version.
+`versions.toml` beside this file holds the logic's hash for each version. After a change: raise `VERSION` in the detector's file,
+then `python -m tests.unit.detectors.test_versions` writes the new hash; it refuses to write another hash for the same version.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _NO_LOGIC = {"base", "registry", "settings", "kernel"}
 
 
 def logic(name: str, seen: frozenset[str] = frozenset()) -> list[str]:
-    """The tokens of a module's compiled functions and constants, without comments and docstrings, and those of the modules of this
-    package that it builds on.
+    """The tokens of a module's compiled functions and constants, without comments and docstrings, and those of the modules of
+    this package that it builds on.
     """
     text = (SOURCES / f"{name}.py").read_text("utf-8")
     found: list[str] = []
