@@ -459,7 +459,9 @@ class _Turn:
             return self._recognition()
         if self.wanted < customer.rung:
             return []
-        spoken_of = [signal for signal in self.trouble.values() if signal.severity in SPOKEN_OF]
+        spoken = [signal for signal in self.trouble.values() if signal.severity in SPOKEN_OF]
+        # What only adds up other signs is spoken of only where there is nothing else to speak of.
+        spoken_of = [signal for signal in spoken if signal.detector not in self.policy.ladder.combined] or spoken
         names = [
             name
             for name, each in self.policy.treatments.items()
