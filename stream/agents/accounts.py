@@ -36,7 +36,7 @@ from stream.engine import ticks
 from stream.engine.step import Drained, Output, Placement, Record, Refused
 from stream.errors import BadRecord, Reason
 from stream.reference.return_codes import CLASSES
-from stream.reference.working_days import code_of
+from stream.reference.working_days import code_of, country_of
 from stream.tables import event as ev
 from stream.tables.account import CARD, EVIDENCE_DIRTY, KNOWN, NEVER, REPAID, RING, WATCHED
 from stream.tables.accounts import DUPLICATES, UNDO_MISSES, AccountTable
@@ -62,8 +62,8 @@ class AccountsStep:
     def __init__(self, placement: Placement, settings: Any) -> None:
         self._placement = placement
         self._world = world.bare()
-        self.configure(settings)
         self._table = AccountTable()
+        self.configure(settings)
         self._outputs: list[Output] = []
         self._findings, self._passing = kernel.scratch(1024)
         self._next_due: int | None = None
@@ -79,6 +79,7 @@ class AccountsStep:
         self._settings = settings
         self._config = config_of(settings)
         self._versions = versions(settings)
+        self._settled = False
 
     # --- the step -------------------------------------------------------------------------------------------
 
@@ -87,16 +88,22 @@ class AccountsStep:
         version.
         """
         self._table.restore(rows)
+        self._settled = False
+
+    def _settle(self) -> None:
+        """Finds anew, after a restore or under other settings, what is derived from rows and settings."""
+        self._settled = True
         table = self._table
-        for country in {table.profile(number).country for number in table.numbers()}:
-            self._world = world.with_country(self._world, country)
-        kernel.note_all_dues(
-            table.rows, table.evidence, table.dues, table.row_dues[: len(table.keys)], self._config, self._world
-        )
+        for code in np.unique(table.rows["country"][: len(table.keys)]).tolist():
+            self._world = world.with_country(self._world, country_of(code))
+        row_dues = table.row_dues[: len(table.keys)]
+        kernel.note_all_dues(table.rows, table.evidence, table.dues, row_dues, self._config, self._world)
         self._next_due_known = False
 
     def apply(self, topic: str, records: Sequence[Record]) -> list[Refused]:
         """Applies a chunk of one input topic, in order. Returns the records that are bad, in order."""
+        if not self._settled:
+            self._settle()
         reader = _READERS.get(topic)
         refused = self._apply_events(topic, reader, records) if reader else self._handlers[topic](records)
         if refused:
@@ -111,6 +118,8 @@ class AccountsStep:
 
     def next_due(self) -> int | None:
         """The earliest event time (ms) at which the passing of time alone changes or raises a signal."""
+        if not self._settled:
+            self._settle()
         if not self._next_due_known:
             first = int(self._table.dues[:, 1].min(initial=NEVER))
             expected = self._table.row_dues

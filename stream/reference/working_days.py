@@ -38,6 +38,11 @@ def code_of(country: str | None) -> int:
     return 1 + (ord(country[0]) - 65) * 26 + ord(country[1]) - 65
 
 
+def country_of(code: int) -> str | None:
+    """The two letters behind a number of `code_of`; None for 0."""
+    return f"{chr(65 + (code - 1) // 26)}{chr(65 + (code - 1) % 26)}" if code else None
+
+
 @lru_cache(maxsize=256)
 def before(country: str | None) -> npt.NDArray[np.int32]:
     """For each day of the table and the one after: how many working days lie before it, from Monday, 29 December 1969, on; of the
