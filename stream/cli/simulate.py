@@ -57,7 +57,7 @@ Start = Annotated[
 ]
 Scenarios = Annotated[
     list[str] | None,
-    _flag("scenario", f"Only this one; repeatable. Of: {NAMES}. With --corpus: {', '.join(story.name for story in STORIES)}."),
+    _flag("scenario", f"Only this one; repeatable. Of: {NAMES}. The corpus has {len(STORIES)} of its own."),
 ]
 Corpus = Annotated[bool, _flag("corpus", "The golden corpus that detectors are scored by.")]
 Kafka = Annotated[

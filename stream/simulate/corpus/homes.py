@@ -59,8 +59,6 @@ class Income:
     @property
     def monthly(self) -> int:
         """What comes in a month, as a rule."""
-        if not self.active:
-            return 0
         return self.amount * 6 if self.payday is None else int(self.amount * MONTHLY_FACTOR.get(self.payday.kind, 1))
 
 

@@ -364,7 +364,7 @@ class Living:
         if not self.short and bill.category not in CREDIT and attempt == 0:
             forgetful = self.story.name == "forgetful" and day >= self.struck_on and self.oddities < 4
             if rng.random() < (0.4 if forgetful else FORGETS):
-                self.oddities += 1
+                self.oddities += forgetful
                 owed = self._leave(Owed(bill, bill_id, due, amount, amount), day)
                 remembers = max(day, due) + DAY * rng.randrange(*((9, 22) if forgetful else (2, 15)))
                 self.at(remembers, partial(self._remember, owed))
