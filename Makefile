@@ -32,7 +32,8 @@ check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
 	done; \
 	exit $$failed
 
-bench: $(VENV)/.ready-dev ## throughput and latency on a real Apache Kafka
+bench: $(VENV)/.ready-dev ## what the detectors cost an event, and throughput on a real Apache Kafka
+	@$(PYTHON_BIN) -m bench.detectors
 	@$(PYTHON_BIN) -m tests.kafka
 	@$(PYTHON_BIN) -m bench.throughput $(ARGS)
 
