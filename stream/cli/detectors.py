@@ -13,7 +13,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from stream import settings
 from stream.cli.console import Format, Output, show, show_json, stderr
-from stream.detectors.registry import MODULES, NAMES
+from stream.detectors.registry import NAMES
+from stream.detectors.settings import OWN
 
 detectors = typer.Typer(help="What each detector sees, does in its cases, and is worth.", no_args_is_help=True)
 
@@ -25,10 +26,10 @@ File = Annotated[
 
 @detectors.command("list")
 def list_(file: File = None, output: Output = Format.TABLE) -> None:
-    """Prints every detector: what it sees, its version, whether it runs, and its marks of severity."""
+    """Prints every detector, and what they share: what it sees, its version, whether it runs, and its marks of severity."""
     loaded = _load(_text(file))
     rows = []
-    for name, module in MODULES.items():
+    for name, module in OWN.items():
         own = getattr(loaded, name)
         marks = [getattr(own, severity, None) for severity in ("low", "medium", "high")]
         rows.append(
@@ -54,24 +55,20 @@ def show_(
     from stream.scoring import cases
 
     _expect(name)
-    own = getattr(_load(_text(file)), name)
-    told = [{"case": case.name, "about": case.about} for case in cases.load(name)]
-    if output is Format.JSON:
-        show_json(
-            {
-                "detector": name,
-                "version": MODULES[name].VERSION,
-                **_parts(_doc(name)),
-                "settings": own.model_dump(mode="json"),
-                "schema": type(own).model_json_schema(),
-                "cases": told,
-            }
-        )
+    if output is Format.TABLE:
+        typer.echo(documents.page(name))
         return
-    typer.echo(documents.page(name))
-    typer.echo("## Cases\n")
-    for one in told:
-        typer.echo(f"- {one['case']}: {one['about']}")
+    own = getattr(_load(_text(file)), name)
+    show_json(
+        {
+            "detector": name,
+            "version": OWN[name].VERSION,
+            **_parts(_doc(name)),
+            "settings": own.model_dump(mode="json"),
+            "schema": type(own).model_json_schema(),
+            "cases": [{"case": case.name, "about": case.about} for case in cases.load(name)],
+        }
+    )
 
 
 @detectors.command()
@@ -88,11 +85,10 @@ def check(
 
     text = _text(file)
     _load(text)
-    names = cases.names() if name is None else (name,)
-    if name is not None and name not in cases.names():
+    if name is not None:
         _expect(name)
     rows, failed = [], 0
-    for detector in names:
+    for detector in cases.names() if name is None else (name,):
         for case in cases.load(detector):
             failures = cases.run(detector, case, text).failures
             failed += bool(failures)
@@ -195,12 +191,12 @@ def _load(text: str) -> Any:
 
 
 def _expect(name: str) -> None:
-    if name not in NAMES:
-        raise typer.BadParameter(f"there is no detector {name}: it is one of {', '.join(NAMES)}", param_hint="NAME")
+    if name not in OWN:
+        raise typer.BadParameter(f"there is no detector {name}: it is one of {', '.join(OWN)}", param_hint="NAME")
 
 
 def _doc(name: str) -> str:
-    return inspect.getdoc(MODULES[name]) or ""
+    return inspect.getdoc(OWN[name]) or ""
 
 
 def _parts(doc: str) -> dict[str, str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def measure() -> Published:
         corpus.PUBLISHED,
         corpus.score_seeds(corpus.PUBLISHED, corpus.CUSTOMERS, defaults),
         seed,
-        corpus.score_seeds((seed,), customers, defaults),
+        msgspec.structs.replace(corpus.score_seeds((seed,), customers, defaults), scenarios=[]),
     )
 
 
@@ -144,7 +145,10 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
 def main(folder: Path) -> None:
     """Measures, and writes scores.json and scores.md into `folder`."""
     published = measure()
-    (folder / "scores.json").write_bytes(msgspec.json.format(msgspec.json.encode(published), indent=1) + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(published), indent=1).decode()
+    # A line for each detector's figures: what changed can be read in a diff.
+    text = re.sub(r"\{[^{}]*\}", lambda inner: re.sub(r"\s*\n\s*", " ", inner[0]), text)
+    (folder / "scores.json").write_text(text + "\n", encoding="utf-8")
     (folder / "scores.md").write_text(page(published), encoding="utf-8")
 
 
