@@ -59,6 +59,20 @@ def test_only_the_named_scenarios_happen_from_the_named_day(tmp_path: Path) -> N
     assert first["occurred_at"].startswith("2025-06-0")
 
 
+def test_the_corpus_has_stories_of_its_own_and_says_who_recovers(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    told = run.invoke(app, ["--corpus", str(out), "--customers", "6", "--seed", "2", "--scenario", "recovery", "-o", "json"])
+    assert told.exit_code == 0
+    truths = [json.loads(line) for line in (out / "truth.jsonl").read_text().splitlines()]
+    assert len(truths) == 6
+    assert {truth["state"] for truth in truths} == {"stressed"}
+    assert any(truth["recovered_at"] for truth in truths)
+    first = json.loads((out / "payments.jsonl").read_text().splitlines()[0])
+    assert first["occurred_at"].startswith("2023-09-0")
+    last = json.loads((out / "payments.jsonl").read_text().splitlines()[-1])
+    assert last["occurred_at"].startswith("2024-08-")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -68,6 +82,8 @@ def test_only_the_named_scenarios_happen_from_the_named_day(tmp_path: Path) -> N
         (["NEW", "--rate", "5"], "--kafka"),
         (["NEW", "--customers", "0"], "customers"),
         (["NEW", "--start", "yesterday"], "start"),
+        (["NEW", "--corpus", "--scenario", "lottery"], "slow_slide"),
+        (["NEW", "--corpus", "--months", "2"], "three months"),
     ],
 )
 def test_wrong_use_exits_2_and_says_what_to_do(tmp_path: Path, arguments: list[str], says: str) -> None:
