@@ -68,10 +68,47 @@ def working_before(row: Any, day: int, world: Any) -> int:
 
 
 @compiled
+def is_working(row: Any, day: int, world: Any) -> bool:
+    """Whether banks of the account's country work on `day`."""
+    return working_before(row, day + 1, world) > working_before(row, day, world)
+
+
+@compiled
 def add_working(row: Any, day: int, count: int, world: Any) -> int:
     """The day that is `count` (at least 0) working days after `day`; for 0, `day` if it is one, else the next."""
     wanted = working_before(row, day + 1, world) + count if count > 0 else working_before(row, day, world) + 1
-    later = day
+    later = day + count
     while working_before(row, later + 1, world) < wanted:
         later += 1
     return later
+
+
+@compiled
+def working_on_or_before(row: Any, day: int, world: Any) -> int:
+    """`day` if it is a working day, else the one before it."""
+    earlier = day
+    while not is_working(row, earlier, world):
+        earlier -= 1
+    return earlier
+
+
+@compiled
+def month_of(day: int) -> int:
+    """The month of a day (since 1970-01-01), months since January 1970."""
+    # Days and months from 1 March 0000 on, so that a leap day ends its year (Hinnant, "chrono-compatible date algorithms").
+    since = day + 719468
+    era = since // 146097
+    of_era = since - era * 146097
+    year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
+    month = (5 * (of_era - (365 * year + year // 4 - year // 100)) + 2) // 153
+    return (era * 400 + year - 1970) * 12 + month + 2
+
+
+@compiled
+def month_start(month: int) -> int:
+    """The first day of a month (since January 1970), days since 1970-01-01."""
+    since = month + 1970 * 12 - 2
+    year = since // 12
+    era = year // 400
+    of_era = year - era * 400
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + (153 * (since - year * 12) + 2) // 5 - 719468

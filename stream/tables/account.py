@@ -49,12 +49,12 @@ HABIT = np.dtype(
     [
         ("subject", "i8"),  # the obligation's id, else the payee's; 0: a free slot
         ("amount", "i8"),  # what is usual, minor units
-        ("last", "i4"),  # local day of the latest payment, days since 1970-01-01
+        ("last", "i4"),  # local day of the latest payment, days since 1970-01-01; 0: not known, it was reversed
         ("due", "i4"),  # local day on which the next is expected; 0: nothing is expected yet
         ("currency", "i2"),
         ("category", "i1"),
-        ("cadence", "i1"),  # of `habits`; 0: no rhythm yet
-        ("anchor", "i1"),  # what the cadence counts from: a day of the month, a working day of it, a weekday
+        ("cadence", "i1"),  # of `habits`; 0: no rhythm; negative: a guess, not yet confirmed
+        ("anchor", "i1"),  # what the cadence counts from: a day of the month, a working day of it, a weekday (0: Monday)
         ("count", "i1"),  # payments in rhythm, at most 127
         ("absent", "i1"),  # expected payments in a row that did not come
         ("late", "i1"),  # of `lateness_drift`: usual half days from the due date
