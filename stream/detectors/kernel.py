@@ -28,7 +28,7 @@ from stream.detectors import (
 from stream.detectors.base import FACTS, TOLD, Finding
 from stream.detectors.levels import NOTHING, WITHDRAWN, switch_off
 from stream.tables import event as ev
-from stream.tables.account import EVIDENCE_DIRTY, NEVER, RING, ROW_DIRTY, SIGNS, SLOTS
+from stream.tables.account import AWAITED, EVIDENCE_DIRTY, NEVER, RING, ROW_DIRTY, SIGNS, SLOTS
 from stream.tables.accounts import DIRTY, DUPLICATES, FREE, UNDO_MISSES
 from stream.tables.compiled import compiled
 
@@ -291,16 +291,16 @@ def run(
 
 @compiled
 def note_dues(evidence: Any, due: Any) -> None:
-    """Writes when time alone has something to do for this evidence, and when it has for an open sign."""
-    first, first_open = NEVER, NEVER
+    """Writes when time alone has something to do for this evidence, and when that may change what is said."""
+    first, first_said = NEVER, NEVER
     for k in range(SIGNS):
         at = int(evidence["signs"][k]["due"])
         if at > 0:
             first = min(first, at)
-            if int(evidence["signs"][k]["severity"]) > 0:
-                first_open = min(first_open, at)
+            if int(evidence["signs"][k]["severity"]) > 0 or int(evidence["signs"][k]["held"]) == AWAITED:
+                first_said = min(first_said, at)
     due[0] = first
-    due[1] = first_open
+    due[1] = first_said
 
 
 @compiled

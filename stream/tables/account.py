@@ -156,30 +156,49 @@ BILL_SLOT = np.dtype(
         ("bill", "i8"),
         ("amount", "i8"),  # open
         ("settled_by", "i8"),
-        ("currency", "i4"),
+        ("currency", "i2"),
         ("category", "i1"),
         ("kind", "i1"),
         ("state", "i1"),
+        ("share", "i1"),  # hundredths of what was due that are open
+        ("counts", "i1"),  # 1 where it is an open bill that counts, as of the latest look
         ("spare", "i1"),
     ]
 )
 
 PART_SLOT = np.dtype(
     [
-        ("event", "i8"),  # the latest payment that was short
+        ("event", "i8"),  # the latest payment toward this due
+        ("amount", "i8"),  # of that payment
         ("subject", "i8"),  # the obligation's id, else the payee's
-        ("at", "i8"),
+        ("bill", "i8"),
         ("due", "i8"),
         ("owed", "i8"),
-        ("paid", "i8"),
+        ("least", "i8"),  # the minimum that was due; -1: none was told
+        ("paid", "i8"),  # in all toward this due
         ("currency", "i4"),
         ("category", "i1"),
-        ("short", "i1"),  # in a row: less than due
-        ("minimum", "i1"),  # in a row: the minimum and no more
+        ("short", "i1"),  # dues before this one, in a row, of which less was paid than had to be
+        ("minimum", "i1"),  # dues before this one, in a row, of which the minimum was paid and no more
         ("state", "i1"),
     ]
 )
-"""Of `part_payment`: one obligation that was paid in part."""
+"""Of `part_payment`: the latest due of one obligation that was paid in part."""
+
+LATE_SLOT = np.dtype(
+    [
+        ("event", "i8"),  # the latest payment
+        ("at", "i8"),
+        ("subject", "i8"),  # the obligation's id, else the payee's
+        ("due", "i4"),  # days since 1970-01-01
+        ("paid", "i4"),  # local day
+        ("days", "i2"),  # working days late
+        ("usual", "i2"),  # half days late before
+        ("category", "i1"),
+        ("spare", "i1", (3,)),
+    ]
+)
+"""Of `lateness_drift`: one obligation whose payments have slipped."""
 
 ARREARS_SLOT = np.dtype(
     [
@@ -227,6 +246,9 @@ RECOVERY = np.dtype(
 )
 """Of `recovery`."""
 
+AWAITED: Final = 2
+"""Of a sign's `held`: it remembers something that time alone may raise."""
+
 SIGN = np.dtype(
     [
         ("start", "i8"),  # of the episode, ms
@@ -235,7 +257,7 @@ SIGN = np.dtype(
         ("score", "f8"),
         ("severity", "i1"),  # 0: not open
         ("cause", "i1"),  # of the latest loss
-        ("held", "i1"),  # 1 while the detector remembers something, said or not
+        ("held", "i1"),  # 1 while the detector remembers something, said or not; AWAITED
         ("spare", "i1", (5,)),
     ]
 )
@@ -252,6 +274,7 @@ EVIDENCE = np.dtype(
         ("bills", BILL_SLOT, (SLOTS,)),
         ("bills_listed", "i8", (SLOTS,)),  # ids of the bills that were last said
         ("parts", PART_SLOT, (4,)),
+        ("lates", LATE_SLOT, (4,)),
         ("arrears", ARREARS),
         ("recovery", RECOVERY),
         ("signs", SIGN, (SIGNS,)),
@@ -325,6 +348,7 @@ def held_events(block: npt.NDArray[Any]) -> list[list[int]]:
         block["bounces"]["event"],
         block["bills"]["event"],
         block["parts"]["event"],
+        block["lates"]["event"],
         block["arrears"]["slots"]["event"],
         block["recovery"]["events"],
     ]

@@ -67,7 +67,7 @@ class AccountTable:
         self.dirty: npt.NDArray[np.int32] = np.zeros(1024, np.int32)
         """Numbers of changed rows; `tally[DIRTY]` of them."""
         self.dues: npt.NDArray[np.int64] = np.zeros((0, 2), np.int64)
-        """Beside each evidence row: when time alone has something to do, and when for an open sign."""
+        """Beside each evidence row: when time alone has something to do, and when that may change what is said."""
         self.row_dues: npt.NDArray[np.int64] = np.full(1024, NEVER, np.int64)
         """Beside each account: when time alone makes an expected payment absent."""
         self.partition = PartitionRow()
