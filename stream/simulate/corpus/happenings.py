@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -139,7 +140,7 @@ def _separation(life: Living, day: date) -> None:
 def _rate_shock(life: Living, day: date) -> None:
     mortgage = next(bill for bill in life.home.bills if bill.product == "mortgage")
     temper = life.home.temper
-    temper.pot, temper.cut = temper.pot // 5, life.rng.randrange(75, 95)
+    temper.pot, temper.cut, temper.cushion = 0, life.rng.randrange(88, 105), temper.cushion // 2
     month = add_months(day.replace(day=1), 1)
 
     def reset(on: date) -> None:
@@ -250,9 +251,17 @@ def _payday_shift(life: Living, day: date) -> None:
     income = life.home.incomes[0]
     assert income.payday is not None
     old = 30 if income.payday.kind == "last_working_day" else income.payday.day
-    new = old - life.rng.randrange(4, 10) if life.rng.random() < 0.5 else 3
-    income.payday = Payday("day_of_month", new)
     life.home.temper.pot += life.home.monthly
+
+    def shift(_: date) -> None:
+        if life.rng.random() < 0.5:
+            income.payday = Payday("day_of_month", old - life.rng.randrange(4, 10))
+            return
+        # Later, into the next month: nothing comes in this one.
+        income.active = False
+        life.home.incomes.append(replace(income, payday=Payday("day_of_month", life.rng.randrange(3, 9)), active=True))
+
+    life.at(add_months(day.replace(day=1), 1) + DAY, shift)
 
 
 def _job_change(life: Living, day: date) -> None:
@@ -263,7 +272,7 @@ def _job_change(life: Living, day: date) -> None:
         "salary", *employer,
     )  # fmt: skip
     old.active = False
-    _follow(life, new, day + DAY)
+    _follow(life, new, day + DAY * life.rng.randrange(1, 21))
 
 
 def _parental_leave(life: Living, day: date) -> None:

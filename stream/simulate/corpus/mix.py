@@ -53,7 +53,7 @@ STORIES: tuple[Story, ...] = (
     _steady("commission", 12, "A salary that differs by a third from month to month.", earns="commission"),
     _steady("pension", 25, "A state pension every fourth Thursday, another monthly.", earns="pension"),
     _steady("student", 12, "A student loan three times a year, and a small wage.", earns="student", countries=_UK),
-    _steady("payday_shift", 14, "The employer moves payday by some days, and says so before.", earns="monthly"),
+    _steady("payday_shift", 14, "The employer moves payday, earlier or into the next month, with notice.", earns="monthly"),
     _steady("job_change", 14, "A new employer pays somewhat more, after a short gap.", earns="monthly"),
     _steady("parental_leave", 8, "Half the pay for four months, as planned and saved for.", earns="monthly"),
     _steady("employer_late", 24, "The employer pays everybody three days late, once.", earns="monthly", countries=_UK),
