@@ -543,6 +543,7 @@ class AccountsStep:
         """
         table = self._table
         clock = table.partition.clock = max(table.partition.clock, at)
+        self._next_due_known = False  # what waits for its feed is due no more
         numbers = set(table.evidence["row"][np.flatnonzero(table.dues[:, 0] <= clock)].tolist())
         if live:
             numbers.update(np.flatnonzero(table.row_dues <= clock).tolist())

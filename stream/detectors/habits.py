@@ -556,13 +556,19 @@ def deadline(row: Any, slot: Any, config: Any, world: Any) -> int:
 
 
 @compiled
+def put_off(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
+    """Lets nothing be absent before the end of `today`."""
+    while int(slot["due"]) > 0 and deadline(row, slot, config, world) < today:
+        slot["due"] = int(slot["due"]) + 1
+
+
+@compiled
 def lapse(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
     """Decides what has become absent before `today`."""
     cadence = int(slot["cadence"])
     while int(slot["due"]) > 0 and deadline(row, slot, config, world) < today:
         if silent(row, slot, today, world):
-            while deadline(row, slot, config, world) < today:
-                slot["due"] = int(slot["due"]) + 1
+            put_off(row, slot, today, config, world)
             return
         absent = int(slot["absent"]) + 1
         if absent >= int(config["forgotten"][cadence]) or int(slot["count"]) < int(config["trusted"][cadence]):
@@ -588,20 +594,22 @@ def learn(row: Any, event: Any, config: Any, world: Any) -> None:
         return
     day = local_day(row, int(event["at"]))
     k = find(row, event)
-    if int(event["status"]) != BOOKED:
-        if k >= 0:
-            undo(row, row["habits"][k], day, world)
-    elif k < 0:
-        settle_in(row, event, day, config)
+    if k < 0:
+        if int(event["status"]) == BOOKED:
+            settle_in(row, event, day, config)
+        return
+    slot = row["habits"][k]
+    usual = int(event["status"]) == BOOKED
+    if not usual:
+        undo(row, slot, day, world)
+    elif int(slot["due"]) > 0:
+        usual = go_on(row, slot, day, world)
     else:
-        slot = row["habits"][k]
-        usual = True
-        if int(slot["due"]) > 0:
-            usual = go_on(row, slot, day, world)
-        else:
-            try_out(row, slot, day, world)
-        if usual:
-            slot["amount"] = moved(int(slot["amount"]), int(event["amount"]))
+        try_out(row, slot, day, world)
+    if usual:
+        slot["amount"] = moved(int(slot["amount"]), int(event["amount"]))
+    # What a late or reversed payment leaves due for a day that is past becomes absent with the next day.
+    put_off(row, slot, local_day(row, int(event["clock"])), config, world)
 
 
 @compiled
