@@ -210,7 +210,8 @@ def _payment(facts: Sequence[int]) -> tuple[str, str]:
     about = f", usually about {usual}," if usual else ""
     again = f", for the {_TIMES[min(absent, 5)]} time in a row" if absent > 1 else ""
     before = f"; the last one was on {on(last)}" if last > 0 else ""
-    text = f"The {_ADJECTIVES[cadence]} payment for {name}{about} was expected by {on(expected)} and has not been made{again}{before}."
+    text = f"The {_ADJECTIVES[cadence]} payment for {name}{about} was expected by {on(expected)} "
+    text += f"and has not been made{again}{before}."
     return name, text
 
 
