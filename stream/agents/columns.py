@@ -129,6 +129,7 @@ def read(reader: Reader, records: Sequence[Record]) -> Batch:
         wrong.setdefault(index, (Reason.TOO_FAR_AHEAD, "occurred_at"))
     # One comparison for all keys; ids hold no line feed, so equal texts mean equal parts.
     ids = [record.account_id for record in decoded]
+    batch.events["account"] = hash_column(ids)
     if None in keys or b"\n".join(keys) != "\n".join(ids).encode("utf-8", "surrogatepass"):
         for index, (key, name) in enumerate(zip(keys, ids, strict=True)):
             if key is None:
@@ -291,6 +292,8 @@ def _fill_bounce(events: npt.NDArray[Any], records: list[Any], codes: list[str |
     meanings = [lookup(record.scheme, record.report, record.r_type, record.reason_code) for record in records]
     events["kind"] = [_CLASS[meaning.class_] for meaning in meanings]
     events["weight"] = [meaning.weight for meaning in meanings]
+    events["also"] = [_CLASS[meaning.also] if meaning.also else 0 for meaning in meanings]
+    events["again"] = [bool(record.representment) for record in records]
     events["original"] = _hashes([record.original_event_id for record in records])
     events["scheme"] = [_SCHEME[record.scheme] for record in records]
     events["bank"] = _hashes([record.bank_id for record in records])

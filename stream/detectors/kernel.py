@@ -72,6 +72,7 @@ FINDINGS_PER_EVENT: Final = 2 * SIGNS
 """The most one event can lead to: what time did before it, and what it did itself."""
 
 HOLD_SIGN: Final = bounce_pressure.HOLD_SIGN
+LEGAL_SIGN: Final = bounce_pressure.LEGAL_SIGN
 
 learn_habits = habits.learn
 due_of_habits = habits.due
@@ -105,6 +106,7 @@ step_arrears_clock = arrears_clock.step
 step_recovery = recovery.step
 step_stress_score = stress_score.step
 step_hold = bounce_pressure.step_hold
+step_legal = bounce_pressure.step_legal
 
 BOUNCE_PRESSURE: Final = bounce_pressure.DETECTOR
 MISSED_BILLS: Final = missed_bills.DETECTOR
@@ -276,6 +278,11 @@ def run(
     told["count"] = 0
     code = step_hold(row, evidence, event, config["bounce_pressure"], told, world) if int(on[HOLD_SIGN]) else switch_off(sign)
     n = put(findings, n, number, HOLD_SIGN, code, sign, told, i, event)
+
+    sign = signs[LEGAL_SIGN]
+    told["count"] = 0
+    code = step_legal(row, evidence, event, config["bounce_pressure"], told, world) if int(on[LEGAL_SIGN]) else switch_off(sign)
+    n = put(findings, n, number, LEGAL_SIGN, code, sign, told, i, event)
 
     sign = signs[STRESS_SCORE]
     told["count"] = 0

@@ -39,7 +39,11 @@ REGISTRY: Final = tuple(
 
 NAMES: Final[tuple[str, ...]] = tuple(module.__name__.rpartition(".")[2] for module in REGISTRY)
 
-SIGNS: Final[tuple[tuple[str, str], ...]] = (*((name, "") for name in NAMES), ("bounce_pressure", "hold"))
+SIGNS: Final[tuple[tuple[str, str], ...]] = (
+    *((name, "") for name in NAMES),
+    ("bounce_pressure", "hold"),
+    ("bounce_pressure", "legal"),
+)
 """All that can be said of an account, by the number of its sign: the detector, and the subject where it is not stress."""
 
 MODULES: Final[dict[str, Module]] = dict(zip(NAMES, REGISTRY, strict=True))

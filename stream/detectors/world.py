@@ -18,6 +18,18 @@ CURRENCY_CODES: Final = tuple(sorted(currencies.EXPONENTS))
 """Currencies by the number that arrays store, less one: 0 stands for none."""
 
 
+OUTAGE = np.dtype(
+    [
+        ("key", "i8"),  # of what the kind says: the scheme's number, the bank's or the payee's hash
+        ("since", "i8"),  # ms
+        ("until", "i8"),  # ms; NEVER while it lasts
+        ("kind", "i1"),  # of `outage_guard`
+        ("dropped", "i1"),  # 1: it was one, and its bounces never count
+    ]
+)
+"""One outage whose bounces are held back."""
+
+
 class World(NamedTuple):
     """Arrays for compiled code."""
 
@@ -27,12 +39,15 @@ class World(NamedTuple):
     """A row a calendar: working days before each day, see `working_days.before`."""
     units: npt.NDArray[np.int64]
     """Minor units in a whole currency unit, by currency number."""
+    outages: npt.NDArray[Any]
+    """Rows of `OUTAGE`: those that hold bounces back."""
 
 
 def bare() -> World:
     """A world without countries."""
     units = np.array([1, *(10 ** currencies.EXPONENTS[code] for code in CURRENCY_CODES)], np.int64)
-    return World(np.zeros(working_days.CODES + 1, np.int16), working_days.before(None)[None, :].copy(), units)
+    calendars = np.zeros(working_days.CODES + 1, np.int16), working_days.before(None)[None, :].copy()
+    return World(*calendars, units, np.zeros(0, OUTAGE))
 
 
 def with_country(world: World, country: str | None) -> World:

@@ -18,7 +18,7 @@ from stream.errors import StateError
 RING: Final = 16
 """How many event ids an account remembers, so that a redelivered event changes nothing."""
 
-SIGNS: Final = 12
+SIGNS: Final = 13
 """How many different things can be said of an account (see `detectors.registry`). A larger number is a new schema version."""
 
 SLOTS: Final = 8
@@ -137,15 +137,24 @@ BOUNCE_SLOT = np.dtype(
         ("original", "i8"),
         ("amount", "i8"),
         ("settled_by", "i8"),
+        ("settled_at", "i8"),
         ("weight", "f8"),
         ("bank", "i8"),
-        ("currency", "i4"),
+        ("currency", "i2"),
         ("category", "i1"),
         ("kind", "i1"),
         ("state", "i1"),
         ("scheme", "i1"),
+        ("again", "i1"),  # 1 where the payment had been presented before
+        ("first", "i1"),  # index of the earliest slot of the same payment: its own, unless it was presented again
+        ("repeat", "i1"),  # 1 where an earlier payment of the same obligation came back too
+        ("spare", "i1", (7,)),
     ]
 )
+"""Of `bounce_pressure`: one payment that came back."""
+
+NOTICE_SLOT = np.dtype([("event", "i8"), ("at", "i8"), ("kind", "i1"), ("state", "i1"), ("spare", "i1", (6,))])
+"""Of `bounce_pressure`: one bounce whose code tells of a death or a legal matter."""
 
 BILL_SLOT = np.dtype(
     [
@@ -271,6 +280,8 @@ EVIDENCE = np.dtype(
         ("rest", "f8"),  # weight of bounces that had to leave their slots, as of rest_at
         ("rest_at", "i8"),
         ("bounces", BOUNCE_SLOT, (SLOTS,)),
+        ("deaths", NOTICE_SLOT, (4,)),
+        ("legals", NOTICE_SLOT, (4,)),
         ("bills", BILL_SLOT, (SLOTS,)),
         ("bills_listed", "i8", (SLOTS,)),  # ids of the bills that were last said
         ("parts", PART_SLOT, (4,)),
@@ -346,6 +357,8 @@ def held_events(block: npt.NDArray[Any]) -> list[list[int]]:
     """For each evidence row of `block`, the ids of all events that a slot of it holds (0 where one is free)."""
     parts = [
         block["bounces"]["event"],
+        block["deaths"]["event"],
+        block["legals"]["event"],
         block["bills"]["event"],
         block["parts"]["event"],
         block["lates"]["event"],

@@ -53,6 +53,7 @@ EVENT = np.dtype(
         ("minimum", "i8"),  # of a payment or bill: the least that had to be paid
         ("balance", "i8"),  # of a payment: the account's balance after it, or NO_BALANCE
         ("bank", "i8"),
+        ("account", "i8"),
         ("due", "i8"),  # midnight UTC of the due date
         ("weight", "f8"),  # of a bounce: what its return code weighs
         ("row", "i4"),
@@ -63,6 +64,9 @@ EVENT = np.dtype(
         ("category", "i1"),
         ("scheme", "i1"),
         ("kind", "i1"),  # of a bounce: its class; of a bill: its outcome; of time: LIVE where payments keep coming
+        ("also", "i1"),  # of a bounce: a second class of its code; 0: none
+        ("again", "i1"),  # of a bounce: 1 where the payment had been presented before
+        ("guard", "i1"),  # of time: 1 where outages began or ended, see `outage_guard`
         ("outcome", "i1"),  # written by the kernel: APPLIED or DUPLICATE
         ("kept", "i1"),  # written by the kernel: 1 where a slot of evidence holds it
         ("touched", "i1"),  # written by the kernel: 1 where evidence changed

@@ -96,6 +96,7 @@ def event_of(case: dict[str, Any], clock: int) -> np.ndarray[Any, Any]:
     if case["topic"] == "bounce":
         meaning = lookup(case.get("scheme", "bacs"), None, case.get("r_type"), case["code"])
         event["kind"], event["weight"] = CLASSES.index(meaning.class_), meaning.weight
+        event["again"] = case.get("again", 0)
     if case["topic"] == "bill":
         event["kind"] = OUTCOMES[case.get("outcome", "missed")]
         event["due"] = START + case["due"] * DAY
