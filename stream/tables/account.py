@@ -64,12 +64,15 @@ HABIT = np.dtype(
 )
 """One regular payment or income."""
 
+NO_LOW: Final = (1 << 31) - 1
+"""The low of a month in which no balance was sent: above any."""
+
 BALANCES = np.dtype(
     [
         ("lows", "i4", (MONTHS,)),  # lowest balance of a month, whole currency units; the slot is the month modulo MONTHS
+        ("overdrawn", "i4"),  # days of the latest month that saw a balance below zero: bit 0 is the first of the month
         ("month", "i2"),  # the latest month seen, months since 1970-01; 0: no balance was ever sent
-        ("overdrawn", "i1"),  # days below zero in that month
-        ("over", "i1"),  # days beyond the limit in that month
+        ("before", "i1"),  # how many such days the month before it had
     ]
 )
 """Of `buffer_erosion`."""
@@ -84,16 +87,16 @@ INCOMES = np.dtype(
 
 SPENDING = np.dtype(
     [
-        ("all_now", "f4"),
-        ("all_usual", "f4"),
+        ("outgoings", "f4"),  # decayed slowly, as is what is `usual`; `now` is decayed quickly
         ("borrowed_now", "f4"),
         ("borrowed_usual", "f4"),
         ("gambled_now", "f4"),
         ("gambled_usual", "f4"),
-        ("day", "i4"),  # local day as of which the sums have decayed
+        ("day", "i4"),  # local day as of which the sums have decayed; 0: nothing was ever paid
+        ("weeks", "i1"),  # from the first payment to that day, at most 127
     ]
 )
-"""Of `distress_spending`: outgoings in whole currency units, decayed quickly (now) and slowly (usual)."""
+"""Of `distress_spending`: sums in whole currency units."""
 
 ACCOUNT = np.dtype(
     [
