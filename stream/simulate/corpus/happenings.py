@@ -205,7 +205,8 @@ def _payday_borrower(life: Living, day: date) -> None:
             life.borrow(on, monthly * life.rng.randrange(10, 24) // 100)
         card = next(product for product in life.home.products if product.kind == "credit_card")
         if life.rng.random() < 0.7:
-            life.buy_on_card(card, on + DAY * 3, monthly * life.rng.randrange(4, 9) // 100, "cash")
+            advance = monthly * life.rng.randrange(4, 9) // 100
+            life.at(on + DAY * 3, lambda later: life.buy_on_card(card, later, advance, "cash"))
         life.at(on + DAY * life.rng.randrange(22, 33), again)
 
     life.at(day + DAY * life.rng.randrange(5, 20), again)

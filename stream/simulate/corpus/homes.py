@@ -120,8 +120,6 @@ class Temper:
     """What is kept on the account for surprises."""
     pot: int
     """Savings elsewhere."""
-    tops_up: bool
-    """While nothing is wrong, savings or family fill each gap."""
     prompt: int
     """How many days before the due date it pays by itself, at most."""
     lag: int
@@ -230,7 +228,7 @@ def _temper(story: Story, monthly: int, free: int, rng: Random) -> Temper:
         pot = 400
     return Temper(
         weekly=free * spends * 10 // 4345, trips=rng.choice((2, 3, 3, 4)),
-        cushion=monthly * cushion // 100, pot=monthly * pot // 100, tops_up=True, prompt=rng.choice((0, 0, 1, 2, 3)),
+        cushion=monthly * cushion // 100, pot=monthly * pot // 100, prompt=rng.choice((0, 0, 1, 2, 3)),
         lag=rng.randrange(5, 36), cut=rng.randrange(35, 70), protects=rng.random() < 0.7,
         borrows=story.name == "payday_borrower" or rng.random() < 0.25, juggles=rng.random() < 0.55,
     )  # fmt: skip
@@ -288,9 +286,7 @@ def _incomes(story: Story, country: Country, monthly: int, start: date, rng: Ran
     return [Income(payday, monthly, "salary", *employer, spread=rng.choice((0, 0, 1, 4)))]
 
 
-def _obligations(
-    story: Story, person: Resident, monthly: int, world: World, rng: Random
-) -> tuple[list[Bill], list[Product]]:
+def _obligations(story: Story, person: Resident, monthly: int, world: World, rng: Random) -> tuple[list[Bill], list[Product]]:
     """Bills of at most 62 % of the income, those of this bank's products last."""
     name, country, account = story.name, person.country, person.account_id
     room = monthly * rng.randrange(48, 62) // 100

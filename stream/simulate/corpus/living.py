@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
-from random import Random
-from typing import Any
 
 from stream.simulate.calendars import DAY, add_months, add_working_days, collected_on, local, next_working_day
 from stream.simulate.corpus import happenings
-from stream.simulate.corpus.homes import CREDIT, PRIORITY, Bill, Home, Income, Product
-from stream.simulate.corpus.mix import Story
+from stream.simulate.corpus.homes import CREDIT, PRIORITY, Bill, Income, Product
+from stream.simulate.corpus.records import Owed, Records, shop_id
 from stream.simulate.corpus.world import (
     LATE_EMPLOYER,
     OUTAGE_BANK,
@@ -26,9 +24,9 @@ from stream.simulate.corpus.world import (
     SILENT_BILLER,
     World,
 )
-from stream.simulate.event import CorpusTruth, Event, milliseconds, money, text
-from stream.simulate.outbox import PROMPT, Outbox
-from stream.simulate.people import OWN_BANK, SHOPS, Resident
+from stream.simulate.event import CorpusTruth, Event, milliseconds, text
+from stream.simulate.outbox import PROMPT
+from stream.simulate.people import OWN_BANK, SHOPS
 
 RESERVE = 14 * DAY
 """How far ahead a short household keeps money for home and credit."""
@@ -41,43 +39,21 @@ NO_PAYDAY = 12 * DAY
 """How far ahead one plans who has no payday."""
 
 
-@dataclass(slots=True, eq=False)
-class Owed:
-    """A bill that was not paid when due."""
-
-    bill: Bill
-    bill_id: str
-    due: date
-    amount: int
-    left: int
-    reported: bool = False
-
-
-@dataclass(slots=True)
-class Living:
+@dataclass(slots=True, kw_only=True)
+class Living(Records):
     """One household's run from `start` up to `end`. `events()` once; then `truths()`."""
 
-    home: Home
-    story: Story
-    start: date
     end: date
-    struck_on: date
-    """When the story's event happens."""
     world: World
-    rng: Random
-    outbox: Outbox
     moved_out: str | None = None
     """The account that the partner opens, in a separation."""
     newcomer: bool = False
     """Whether this is that account: its holder is known already."""
 
-    balance: int = 0
     owed: list[Owed] = field(default_factory=list)
     tasks: dict[date, list[Callable[[date], object]]] = field(default_factory=dict)
     coming: list[tuple[date, int, Bill]] = field(default_factory=list)
     """What falls due this month and the next."""
-    second: int = 0
-    """Local time of the last event: a day's events are told in the order in which they move the balance."""
     mood: int = 100
     """Percent of the usual spending."""
     short: bool = False
@@ -99,15 +75,9 @@ class Living:
     last_saved: date = date.min
     onset: datetime | None = None
     recovered: datetime | None = None
-    first_bounce: datetime | None = None
     missed_instalment: date | None = None
     no_nudge_from: datetime | None = None
     no_nudge_until: datetime | None = None
-
-    @property
-    def person(self) -> Resident:
-        """Who it is."""
-        return self.home.person
 
     # --- the run -------------------------------------------------------------------------------------
 
@@ -383,7 +353,7 @@ class Living:
         if self.available() < amount:
             self._fill(day, amount - self.available(), bill)
         if self.available() >= amount:
-            self._pay(bill, bill_id, due, amount, amount, day)
+            self.pay(bill, bill_id, due, amount, amount, day)
         elif self.available() > amount // 2 and rng.random() < 0.4:
             self._pay_part(bill, bill_id, due, amount, day)
         else:
@@ -392,7 +362,7 @@ class Living:
     def _pay_part(self, bill: Bill, bill_id: str, due: date, amount: int, day: date) -> None:
         part = min(amount * self.rng.randrange(35, 75) // 100, max(self.available(), 0))
         if part > 0:
-            self._pay(bill, bill_id, due, part, amount, day)
+            self.pay(bill, bill_id, due, part, amount, day)
         self._leave(Owed(bill, bill_id, due, amount, amount - part), day)
 
     def _collect_debit(self, bill: Bill, bill_id: str, due: date, amount: int, attempt: int, day: date) -> None:
@@ -403,12 +373,12 @@ class Living:
         delays: tuple[timedelta, ...] = PROMPT
         if self.dead:
             bill.active = False
-            self.at(report, partial(self._bounce, bill, bill_id, due, amount, attempt, place.death_code, PROMPT))
+            self.at(report, partial(self.bounce, bill, bill_id, due, amount, attempt, place.death_code, PROMPT))
             return
         if name == "gym_cancelled" and struck and bill.name in ("Ironhearth Gym", "Kettlebrook Fitness"):
             self.oddities += 1
             bill.active = self.oddities < 3
-            self.at(report, partial(self._bounce, bill, bill_id, due, amount, 0, place.act_code, PROMPT))
+            self.at(report, partial(self.bounce, bill, bill_id, due, amount, 0, place.act_code, PROMPT))
             return
         outage = self.person.bank == OUTAGE_BANK and day in world.outage
         outage = outage or (place.debit_scheme == OUTAGE_SCHEME and day == world.scheme_down)
@@ -424,7 +394,7 @@ class Living:
         elif self._lets_wait(bill, amount, day) and rng.random() < 0.4:
             # The customer stops the debit, so that home or credit can be paid.
             if rng.random() < 0.5:
-                self.at(report, partial(self._bounce, bill, bill_id, due, amount, 0, place.act_code, PROMPT))
+                self.at(report, partial(self.bounce, bill, bill_id, due, amount, 0, place.act_code, PROMPT))
             self._leave(Owed(bill, bill_id, due, amount, amount), day)
             return
         elif self.available() < amount:
@@ -432,18 +402,28 @@ class Living:
             if self.available() < amount:
                 told = rng.choice(place.stress_codes)
         if told is None:
-            paid = self._pay(bill, bill_id, due, amount, amount, day)
+            paid = self.pay(bill, bill_id, due, amount, amount, day)
             self.loans -= bill.category == "short_term_credit"
             if name == "reversal" and struck and self.oddities < 2:
                 self.oddities += 1
                 self.at(report, partial(self._bounce_in_error, bill, bill_id, due, amount, paid))
             return
-        self.at(report, partial(self._bounce, bill, bill_id, due, amount, attempt, told, delays))
+        self.at(report, partial(self.bounce, bill, bill_id, due, amount, attempt, told, delays))
         if attempt < (2 if country == "US" else 1):
             again = add_working_days(country, day, wait)
             self.at(again, partial(self._collect, bill, bill_id, due, amount, attempt + 1))
         else:
             self._leave(Owed(bill, bill_id, due, amount, amount), day)
+
+    def _bounce_in_error(self, bill: Bill, bill_id: str, due: date, amount: int, paid: str, day: date) -> None:
+        reason = self.person.place.stress_codes[0]
+        wrong = self.bounce(bill, bill_id, due, amount, 0, reason, PROMPT, day, original_event_id=paid)
+
+        def undo(on: date) -> None:
+            more = {"original_event_id": paid, "status": "reversed", "corrects": wrong}
+            self.bounce(bill, bill_id, due, amount, 0, reason, PROMPT, on, **more)
+
+        self.at(add_working_days(self.person.country, day, self.rng.randrange(1, 3)), undo)
 
     def _collect_own(self, bill: Bill, bill_id: str, due: date, amount: int, day: date) -> None:
         product = self.product(bill)
@@ -459,14 +439,14 @@ class Living:
         if self.available() < amount:
             self._fill(day, amount - self.available(), bill)
         if self.available() >= amount:
-            self._pay_own(bill, product, bill_id, due, amount, amount, day)
+            self.pay_own(bill, product, bill_id, due, amount, amount, day)
         else:
             self._own_missed(bill, bill_id, due, amount, self.available() * 8 // 10 if self.rng.random() < 0.4 else 0, day)
 
     def _own_missed(self, bill: Bill, bill_id: str, due: date, amount: int, part: int, day: date) -> None:
         part = part if 0 < part <= self.available() and part * 10 > amount * 3 else 0
         if part:
-            self._pay_own(bill, self.product(bill), bill_id, due, part, amount, day)
+            self.pay_own(bill, self.product(bill), bill_id, due, part, amount, day)
         self._leave(Owed(bill, bill_id, due, amount, amount - part), day, days=1)
 
     def _collect_card(self, bill: Bill, card: Product, bill_id: str, due: date, day: date) -> None:
@@ -481,7 +461,7 @@ class Living:
             self._fill(day, amount - self.available(), bill)
         self.at(day + 4 * DAY, partial(self._statement, bill))
         if self.available() >= least:
-            self._pay_own(bill, card, bill_id, due, min(amount, max(self.available(), least)), asked, day)
+            self.pay_own(bill, card, bill_id, due, min(amount, max(self.available(), least)), asked, day)
         else:
             self._leave(Owed(bill, bill_id, due, asked, asked), day, days=1)
 
@@ -493,14 +473,6 @@ class Living:
                 card.owed += fee
                 self.move_own(card, day, self.stamp(day, 20000), "debit", fee, OWN_BANK, "Interest", "fee", "internal")
         card.statement = card.owed
-
-    def minimum(self, statement: int) -> int:
-        """The least that a card's statement asks for: 3 %, or a small sum."""
-        return min(statement, max(self.home.monthly // 250, statement * 3 // 100))
-
-    def product(self, bill: Bill) -> Product:
-        """The bank's own product that `bill` is an instalment of."""
-        return next(product for product in self.home.products if product.account_id == bill.account_id)
 
     def _leave(self, owed: Owed, day: date, days: int = 3) -> Owed:
         """Leaves a bill unpaid; it is reported some working days later, if it still is."""
@@ -543,9 +515,9 @@ class Living:
         self.owed.remove(owed)
         when, amount = self.stamp(day, 19 * 3600), self.to_pay(owed)
         if owed.bill.collect == "own":
-            self._pay_own(owed.bill, self.product(owed.bill), owed.bill_id, owed.due, amount, owed.amount, day)
+            self.pay_own(owed.bill, self.product(owed.bill), owed.bill_id, owed.due, amount, owed.amount, day)
         else:
-            self._pay(owed.bill, owed.bill_id, owed.due, amount, owed.amount, day, self.person.place.push_scheme)
+            self.pay(owed.bill, owed.bill_id, owed.due, amount, owed.amount, day, self.person.place.push_scheme)
         if owed.reported:
             paid = owed.amount - owed.left + amount
             self.tell_missed(owed, "paid_late", self.stamp(day, 19 * 3600), paid, paid_at=when)
@@ -619,232 +591,6 @@ class Living:
             fee = max(1, -self.balance * 3 // 100)
             self.move(day, self.stamp(day, 20000), "debit", fee, OWN_BANK, "Overdraft interest", "fee", "internal")
 
-    # --- what the bank sends -------------------------------------------------------------------------
-
-    def stamp(self, day: date, earliest: int) -> datetime:
-        """A local time of day not before `earliest` seconds, nor before the last."""
-        self.second = min(max(self.second + 1 + self.rng.randrange(40), earliest), 86399)
-        return local(day, self.second, self.person.zone)
-
-    def money(self, minor: int) -> str:
-        """An amount of the household's currency."""
-        return money(minor, self.person.place.exponent)
-
-    def _faults(self, day: date) -> tuple[timedelta, ...]:
-        if self.story.name == "duplicate_delivery" and self.rng.random() < 0.08:
-            return timedelta(0), timedelta(seconds=self.rng.choice((2, 40, 3600, 90000)))
-        if self.story.name == "late_delivery" and day >= self.struck_on and self.rng.random() < 0.12:
-            return (timedelta(hours=self.rng.randrange(24, 24 * 6)),)
-        return PROMPT
-
-    def tell_customer(self, customer: str, when: datetime, vulnerabilities: list[str]) -> None:
-        """The customer's record as it now stands."""
-        value = self.person.record(customer, self.start, when, vulnerabilities)
-        self.outbox.send("customers", customer, when, value)
-
-    def tell_accounts(self, day: date, holders: tuple[str, ...] | None = None) -> None:
-        """The records of the accounts as they now stand."""
-        person, home = self.person, self.home
-        common = {
-            "holders": [
-                {"customer_id": customer, "role": "joint" if n else "primary"}
-                for n, customer in enumerate(holders or person.customer_ids)
-            ],
-            "currency": person.place.currency, "country": person.country, "time_zone": person.zone,
-        }  # fmt: skip
-        when = self.stamp(day, 25200)
-        account: dict[str, Any] = {
-            "account_id": person.account_id, "updated_at": text(when), "product": "current_account", **common,
-            "overdraft_limit": self.money(home.overdraft),
-        }  # fmt: skip
-        if home.listed:
-            account["obligations"] = [
-                self._obligation(bill, day) for bill in home.bills if bill.active and bill.collect != "own"
-            ]
-        self.outbox.send("accounts", person.account_id, when, account)
-        for bill in home.bills:
-            if bill.collect != "own":
-                continue
-            product = self.product(bill)
-            when = self.stamp(day, 25200)
-            own: dict[str, Any] = {
-                "account_id": product.account_id, "updated_at": text(when), "product": product.kind, **common,
-                "outstanding": self.money(product.owed),
-                "apr": {"credit_card": "24.9", "loan": "9.9", "mortgage": "4.6"}[product.kind],
-                "obligations": [self._obligation(bill, day)],
-            }  # fmt: skip
-            if product.limit:
-                own["credit_limit"] = self.money(product.limit)
-            self.outbox.send("accounts", product.account_id, when, own)
-
-    def _obligation(self, bill: Bill, day: date) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "obligation_id": bill.obligation_id,
-            "category": bill.category,
-            "counterparty_id": bill.counterparty_id,
-            "amount_due": self.money(bill.amount),
-            "currency": self.person.place.currency,
-        }
-        if len(bill.months) >= 10:
-            told["due_day"] = bill.day
-        else:
-            month = add_months(day.replace(day=1), 1)
-            while not (due := bill.due_in(month.year, month.month)):
-                month = add_months(month, 1)
-            told["due_date"] = due.isoformat()
-        if bill.product == "credit_card":
-            told["minimum_due"] = self.money(self.minimum(bill.amount))
-        return told
-
-    def move(
-        self, day: date, when: datetime, direction: str, amount: int, counterparty: str, name: str, category: str,
-        scheme: str, **more: Any,
-    ) -> str:  # fmt: skip
-        """A payment on the current account. Returns its id."""
-        self.balance += amount if direction == "credit" else -amount
-        value: dict[str, Any] = {
-            "event_id": self.outbox.new_id("P"),
-            "account_id": self.person.account_id,
-            "occurred_at": text(when),
-            "direction": direction,
-            "amount": self.money(amount),
-            "currency": self.person.place.currency,
-            "counterparty_id": counterparty,
-            "counterparty_name": name,
-            "category": category,
-            "scheme": scheme,
-            **more,
-            "bank_id": self.person.bank,
-        }
-        if self.home.balances:
-            value["balance_after"] = self.money(self.balance)
-        self.outbox.send("payments", self.person.account_id, when, value, self._faults(day))
-        return str(value["event_id"])
-
-    def move_own(
-        self, product: Product, day: date, when: datetime, direction: str, amount: int, counterparty: str, name: str,
-        category: str, scheme: str, **more: Any,
-    ) -> None:  # fmt: skip
-        """A payment on a product of the bank; `owed` is already what it is afterwards."""
-        value: dict[str, Any] = {
-            "event_id": self.outbox.new_id("P"),
-            "account_id": product.account_id,
-            "occurred_at": text(when),
-            "direction": direction,
-            "amount": self.money(amount),
-            "currency": self.person.place.currency,
-            "counterparty_id": counterparty,
-            "counterparty_name": name,
-            "category": category,
-            "scheme": scheme,
-            **more,
-            "balance_after": self.money(-product.owed),
-        }
-        self.outbox.send("payments", product.account_id, when, value, self._faults(day))
-
-    def _named(self, bill: Bill, bill_id: str, due: date, amount: int) -> dict[str, Any]:
-        """How a payment names its bill, where the bank knows."""
-        if not self.home.listed and bill.collect != "own":
-            return {}
-        named: dict[str, Any] = {
-            "obligation_id": bill.obligation_id, "bill_id": bill_id, "due_date": due.isoformat(),
-            "amount_due": self.money(amount),
-        }  # fmt: skip
-        if bill.category == "credit_card":
-            named["minimum_due"] = self.money(self.minimum(amount))
-        return named
-
-    def _pay(
-        self, bill: Bill, bill_id: str, due: date, amount: int, amount_due: int, day: date, scheme: str = ""
-    ) -> str:
-        place = self.person.place
-        scheme = scheme or (place.push_scheme if bill.collect == "push" else place.debit_scheme)
-        named = self._named(bill, bill_id, due, amount_due)
-        bill.failed = 0
-        when = self.stamp(day, 27000)
-        return self.move(day, when, "debit", amount, bill.counterparty_id, bill.name, bill.category, scheme, **named)
-
-    def _pay_own(
-        self, bill: Bill, product: Product, bill_id: str, due: date, amount: int, amount_due: int, day: date
-    ) -> None:
-        """An instalment: out of the current account, into the product."""
-        named = self._named(bill, bill_id, due, amount_due)
-        when = self.stamp(day, 28800)
-        self.move(day, when, "debit", amount, OWN_BANK, bill.name, bill.category, "internal", **named)
-        product.owed -= amount
-        when = self.stamp(day, 28800)
-        account = self.person.account_id
-        self.move_own(product, day, when, "credit", amount, account, "You", bill.category, "internal", **named)
-
-    def _bounce(
-        self, bill: Bill, bill_id: str, due: date, amount: int, attempt: int, reason: str, delays: tuple[timedelta, ...],
-        day: date, **more: Any,
-    ) -> str:  # fmt: skip
-        place = self.person.place
-        when = self.stamp(day, 21600)
-        value: dict[str, Any] = {
-            "event_id": self.outbox.new_id("B"),
-            "account_id": self.person.account_id,
-            "occurred_at": text(when),
-            "scheme": place.debit_scheme,
-            "reason_code": reason,
-            "amount": self.money(amount),
-            "currency": place.currency,
-            "counterparty_id": bill.counterparty_id,
-            "category": bill.category,
-            "bank_id": self.person.bank,
-            "representment": attempt > 0,
-            **more,
-        }
-        if place.debit_scheme == "bacs":
-            value["report"] = "arudd"
-        if place.debit_scheme == "sepa_sdd":
-            value["r_type"] = "return"
-        if self.home.listed:
-            value |= {"obligation_id": bill.obligation_id, "bill_id": bill_id, "due_date": due.isoformat()}
-        self.first_bounce = self.first_bounce or when
-        self.outbox.send("bounces", self.person.account_id, when, value, delays)
-        return str(value["event_id"])
-
-    def _bounce_in_error(self, bill: Bill, bill_id: str, due: date, amount: int, paid: str, day: date) -> None:
-        reason = self.person.place.stress_codes[0]
-        wrong = self._bounce(bill, bill_id, due, amount, 0, reason, PROMPT, day, original_event_id=paid)
-
-        def undo(on: date) -> None:
-            more = {"original_event_id": paid, "status": "reversed", "corrects": wrong}
-            self._bounce(bill, bill_id, due, amount, 0, reason, PROMPT, on, **more)
-
-        self.at(add_working_days(self.person.country, day, self.rng.randrange(1, 3)), undo)
-
-    def tell_missed(self, owed: Owed, outcome: str, when: datetime, paid: int, paid_at: datetime | None = None) -> None:
-        """What became of a bill."""
-        bill = owed.bill
-        account = bill.account_id or self.person.account_id
-        value: dict[str, Any] = {
-            "event_id": self.outbox.new_id("M"),
-            "account_id": account,
-            "occurred_at": text(when),
-            "bill_id": owed.bill_id,
-            "counterparty_id": bill.counterparty_id,
-            "category": bill.category,
-            "amount_due": self.money(owed.amount),
-            "amount_paid": self.money(paid),
-            "currency": self.person.place.currency,
-            "due_date": owed.due.isoformat(),
-            "outcome": outcome,
-            "obligation_id": bill.obligation_id,
-        }
-        if bill.category == "credit_card":
-            value["minimum_due"] = self.money(self.minimum(owed.amount))
-        if paid_at:
-            value["paid_at"] = text(paid_at)
-        self.outbox.send("missed-bills", account, when, value)
-
 
 def _text(when: datetime | None) -> str | None:
     return text(when) if when else None
-
-
-def shop_id(name: str) -> str:
-    """The counterparty that a shop is."""
-    return "SHOP-" + "".join(letter for letter in name.upper() if letter.isalpha())

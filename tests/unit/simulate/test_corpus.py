@@ -163,7 +163,7 @@ def test_amounts_have_the_decimals_of_their_currency_and_are_above_nothing(year:
 
 def test_balances_follow_from_the_amounts(year: Bank) -> None:
     checked = 0
-    for story in ("steady", "thin_buffer", "job_loss", "slow_slide", "minimum_only"):
+    for story in set(BY_NAME) - {"duplicate_delivery", "late_delivery"}:
         for truth in year.of(story):
             for account in truth.account_ids:
                 events = [e for e in year.told(truth, "payments") if e.key == account and "balance_after" in e.value]
@@ -172,7 +172,7 @@ def test_balances_follow_from_the_amounts(year: Bank) -> None:
                     moved = Decimal(after.value["balance_after"]) - Decimal(before.value["balance_after"])
                     assert moved == sign * Decimal(after.value["amount"])
                     checked += 1
-    assert checked > 5000
+    assert checked > 50_000
 
 
 def test_one_bank_sends_no_balances_of_current_accounts_and_all_others_do(year: Bank) -> None:
@@ -282,9 +282,7 @@ def test_whoever_recovers_has_paid_every_bill_that_was_missed(year: Bank) -> Non
         assert truth.onset_at
         assert at > datetime.fromisoformat(truth.onset_at)
         missed = {
-            e.value["bill_id"]
-            for e in year.told(truth, "missed-bills")
-            if e.value["outcome"] != "paid_late" and _at(e) < at
+            e.value["bill_id"] for e in year.told(truth, "missed-bills") if e.value["outcome"] != "paid_late" and _at(e) < at
         }
         late = {e.value["bill_id"] for e in year.told(truth, "missed-bills") if e.value["outcome"] == "paid_late" and _at(e) < at}
         assert missed <= late
