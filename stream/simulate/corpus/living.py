@@ -34,6 +34,8 @@ MISTAKES = 0.0012
 """The share of debits that come back by mistake; the next presentation is paid."""
 FORGETS = 0.012
 """The share of bills paid by oneself that are forgotten at first."""
+LENIENT = 0.3
+"""How often the bank lets a debit go somewhat over the arranged overdraft."""
 _REPAIRS = (("Wheelwright Garage", "transport"), ("Hearthstone Repairs", "other"), ("Dr Lindqvist Dental", "medical"))
 NO_PAYDAY = 12 * DAY
 """How far ahead one plans who has no payday."""
@@ -399,7 +401,9 @@ class Living(Records):
             return
         elif self.available() < amount:
             self._fill(day, amount - self.available(), bill)
-            if self.available() < amount:
+            over = amount - self.available()
+            lenient = self.home.overdraft > 0 and over <= self.home.monthly // 20 and rng.random() < LENIENT
+            if over > 0 and not lenient:
                 told = rng.choice(place.stress_codes)
         if told is None:
             paid = self.pay(bill, bill_id, due, amount, amount, day)

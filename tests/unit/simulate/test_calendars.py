@@ -26,6 +26,14 @@ from stream.simulate.calendars import (
 COUNTRIES: tuple[Country, ...] = ("GB", "IE", "DE", "US", "AU")
 
 
+def test_a_weekend_is_friday_and_saturday_in_kuwait_and_japan_rests_in_golden_week() -> None:
+    friday, sunday = date(2024, 3, 8), date(2024, 3, 10)
+    assert not is_working_day("KW", friday)
+    assert is_working_day("KW", sunday)
+    assert not is_working_day("KW", date(2024, 2, 25))  # National Day
+    assert next_working_day("JP", date(2024, 5, 3)) == date(2024, 5, 7)
+
+
 def _days(year: int, *days: str) -> set[date]:
     return {date.fromisoformat(f"{year}-{day}") for day in days}
 

@@ -258,6 +258,18 @@ def test_steady_customers_have_noise_but_little_of_it(year: Bank) -> None:
     assert len(overdrawn) < len(plain) // 3
 
 
+def test_only_the_stressed_go_over_the_limit_of_an_overdraft(year: Bank) -> None:
+    over = set()
+    for truth in year.truths.values():
+        limit = next(e.value["overdraft_limit"] for e in year.told(truth, "accounts") if e.key == truth.account_ids[0])
+        for event in year.told(truth, "payments"):
+            # A fee may touch the limit; beyond it lie debits that the bank let through.
+            beyond = Decimal(event.value.get("balance_after", "0")) < -Decimal(limit)
+            if beyond and event.key == truth.account_ids[0] and event.value["category"] != "fee":
+                over.add(truth.state)
+    assert over == {"stressed"}
+
+
 def test_most_of_the_stressed_show_it_before_an_instalment_is_missed(year: Bank) -> None:
     """Money is short for weeks first: bounces, unpaid bills, short-term credit, or an account overdrawn."""
     first, shown = 0, 0
