@@ -129,9 +129,14 @@ def _gig_dries_up(life: Living, day: date) -> None:
 def _separation(life: Living, day: date) -> None:
     leaves = life.home.incomes[1]
     _lose(life, leaves, day)
-    cost = life.home.bill("rent", "mortgage")
-    if cost:  # a lawyer, a second household's start
-        life.at(day + 9 * DAY, lambda on: life.buy(on, 40000, "other", min(cost.amount // 2, max(life.balance, 1))))
+    home = life.home.bill("rent", "mortgage")
+    cost = home.amount // 2 if home else 0
+
+    def pay_lawyer(on: date) -> None:
+        if 0 < cost <= life.available():
+            life.buy(on, 40000, "other", cost)
+
+    life.at(day + 9 * DAY, pay_lawyer)
     # Both stay holders until the bank has papers.
     parted = next_working_day(life.person.country, day + DAY * life.rng.randrange(80, 110))
     life.at(parted, lambda on: life.tell_accounts(on, life.person.customer_ids[:1]))
