@@ -51,7 +51,7 @@ from stream.contracts.signals import ReasonRecord
 from stream.detectors.base import Finding, Levels, Share, Told, on, time_of
 from stream.detectors.distress_spending import monthly_outgoings
 from stream.detectors.levels import DAY, NOTHING, conclude, level_of
-from stream.detectors.world import CURRENCY_CODES, first_of, local_day, month_of
+from stream.detectors.world import CURRENCY_CODES, local_day, month_of, month_start
 from stream.tables import event as ev
 from stream.tables.account import MONTHS, NO_LOW, REPAID
 from stream.tables.compiled import compiled
@@ -151,7 +151,7 @@ def learn(row: Any, event: Any, config: Any, world: Any) -> None:
     slot = own % MONTHS
     held["lows"][slot] = min(int(held["lows"][slot]), floor_units(event, world))
     if own == latest and int(event["balance"]) < 0:
-        held["overdrawn"] = int(held["overdrawn"]) | (1 << (day - first_of(own)))
+        held["overdrawn"] = int(held["overdrawn"]) | (1 << (day - month_start(own)))
 
 
 @compiled
@@ -299,7 +299,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     sign["spare"][1] = currency % 100
     sign["cause"] = 0
     # A month that ends makes its low the last word on it.
-    sign["due"] = first_of(month + 1) * DAY - int(row["offset"]) * 60000 if level > 0 else 0
+    sign["due"] = month_start(month + 1) * DAY - int(row["offset"]) * 60000 if level > 0 else 0
     facts = told["facts"]
     facts[0] = currency
     facts[1] = month
@@ -349,7 +349,7 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
             text=text,
             value=value,
             unit=unit,
-            window_from=time_of(first_of(now - MONTHS + 1) * DAY),
+            window_from=time_of(month_start(now - MONTHS + 1) * DAY),
             window_to=time_of(at),
             event_ids=(),
         )
@@ -359,4 +359,4 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
 
 
 def _month(number: int) -> str:
-    return on(first_of(number)).partition(" ")[2]
+    return on(month_start(number)).partition(" ")[2]

@@ -69,26 +69,6 @@ def local_day(row: Any, at: int) -> int:
 
 
 @compiled
-def month_of(day: int) -> int:
-    """The month of a day, months since 1970-01.
-
-    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days. A year begins in March there.
-    """
-    era = (day + 719468) // 146097
-    of_era = day + 719468 - era * 146097
-    year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
-    of_year = of_era - (365 * year + year // 4 - year // 100)
-    return (era * 400 + year - 1970) * 12 + (5 * of_year + 2) // 153 + 2
-
-
-@compiled
-def first_of(month: int) -> int:
-    """The first day of a month: `month_of` the other way."""
-    year = 1970 + (month - 2) // 12
-    return year * 365 + year // 4 - year // 100 + year // 400 + (153 * ((month - 2) % 12) + 2) // 5 - 719468
-
-
-@compiled
 def weekdays_before(day: int) -> int:
     """How many weekdays lie between Monday, 29 December 1969, and `day`."""
     return (day + 3) // 7 * 5 + min((day + 3) % 7, 5)

@@ -79,8 +79,9 @@ BALANCES = np.dtype(
 
 INCOMES = np.dtype(
     [
-        ("sums", "i4", (4,)),  # income of a month, whole currency units; the slot is the month modulo 4
-        ("month", "i2"),  # the latest month seen, months since 1970-01
+        ("sums", "i4", (3,)),  # income of a month, whole currency units; the slot is the month modulo 3. It begins on the 8th
+        ("usual", "i4"),  # income of a month, of those before
+        ("month", "i2"),  # the latest month seen, months since 1970-01; 0: nothing was ever paid
     ]
 )
 """Of `income_drop`."""

@@ -7,7 +7,7 @@ from datetime import date
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stream.detectors.world import first_of, month_of
+from stream.detectors.world import month_of, month_start
 
 EPOCH = date(1970, 1, 1)
 
@@ -19,4 +19,4 @@ EPOCH = date(1970, 1, 1)
 def test_month_and_its_first_day_are_those_of_the_calendar(when: date) -> None:
     month = month_of((when - EPOCH).days)
     assert month == (when.year - 1970) * 12 + when.month - 1
-    assert first_of(month) == (when.replace(day=1) - EPOCH).days
+    assert month_start(month) == (when.replace(day=1) - EPOCH).days
