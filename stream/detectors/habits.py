@@ -125,6 +125,7 @@ DAY: Final = worlds.DAY
 local_day = worlds.local_day
 working_before = worlds.working_before
 add_working = worlds.add_working
+working_on_or_after = worlds.working_on_or_after
 working_on_or_before = worlds.working_on_or_before
 month_of = worlds.month_of
 month_start = worlds.month_start
@@ -177,36 +178,78 @@ def configure(settings: Settings, config: npt.NDArray[Any]) -> None:
 
 
 @compiled
-def planned(row: Any, cadence: int, anchor: int, month: int, world: Any) -> int:
-    """The planned day in a month (since January 1970), of the rhythms by month."""
-    first = month_start(month)
-    if cadence == MONTHLY_WORKING:
-        if anchor > 0:
-            return int(add_working(row, first - 1, anchor, world))
-        day = working_on_or_before(row, month_start(month + 1) - 1, world)
-        for _ in range(-anchor - 1):
-            day = working_on_or_before(row, day - 1, world)
-        return int(day)
-    day = min(first + anchor, month_start(month + 1)) - 1
-    return int(working_on_or_before(row, day, world) if cadence == MONTHLY_BEFORE else add_working(row, day, 0, world))
+def due_of(slot: Any) -> int:
+    """The day that is due. Wider than its field, as `last_of` and `anchor_of`: what is called with it is compiled once."""
+    return int(slot["due"]) + 0
 
 
 @compiled
-def nearest_month(row: Any, cadence: int, anchor: int, day: int, world: Any) -> int:
+def last_of(slot: Any) -> int:
+    """The day of the latest payment."""
+    return int(slot["last"]) + 0
+
+
+@compiled
+def anchor_of(slot: Any) -> int:
+    """What the rhythm counts from."""
+    return int(slot["anchor"]) + 0
+
+
+@compiled
+def weekday(day: int) -> int:
+    """Of a day since 1970-01-01; 0 is Monday."""
+    return (day + 3) % 7
+
+
+@compiled
+def on_weekday(slot: Any, day: int) -> int:
+    """The planned day nearest to `day`, of the rhythms by week."""
+    return day + (anchor_of(slot) - weekday(day) + 3) % 7 - 3
+
+
+@compiled
+def bare(slot: Any, month: int) -> int:
+    """The planned day in a month (since January 1970) without regard to working days, of the rhythms by day of the month."""
+    return min(month_start(month) + anchor_of(slot), month_start(month + 1)) - 1
+
+
+@compiled
+def planned(row: Any, slot: Any, month: int, world: Any) -> int:
+    """The planned day in a month (since January 1970), of the rhythms by month."""
+    anchor = anchor_of(slot)
+    if int(slot["cadence"]) != MONTHLY_WORKING:
+        day = bare(slot, month)
+        if int(slot["cadence"]) == MONTHLY_BEFORE:
+            return int(working_on_or_before(row, day, world))
+        return int(working_on_or_after(row, day, world))
+    if anchor > 0:
+        return int(add_working(row, month_start(month) - 1, anchor, world))
+    day = month_start(month + 1)
+    while anchor < 0:
+        day = working_on_or_before(row, day - 1, world)
+        anchor += 1
+    return day
+
+
+@compiled
+def nearest_month(row: Any, slot: Any, day: int, world: Any) -> int:
     """The month whose planned day is nearest to `day`."""
     month = month_of(day)
-    gap = day - planned(row, cadence, anchor, month, world)
-    other = month + 1 if gap > 0 else month - 1
-    return int(other if abs(day - planned(row, cadence, anchor, other, world)) < abs(gap) else month)
+    best, gap = month, 99
+    for near in range(month - 1, month + 2):
+        off = abs(day - planned(row, slot, near, world))
+        if off < gap:
+            best, gap = near, off
+    return best
 
 
 @compiled
-def plan(row: Any, cadence: int, anchor: int, day: int, steps: int, world: Any) -> int:
+def plan(row: Any, slot: Any, day: int, steps: int, world: Any) -> int:
     """The planned day `steps` periods after the one nearest to `day` (of the rhythms by week: nearest by weekday)."""
-    months = MONTHS[cadence]
-    if months == 0:
-        return day + (anchor - (day + 3) + 3) % 7 - 3 + steps * DAYS[cadence]
-    return int(planned(row, cadence, anchor, nearest_month(row, cadence, anchor, day, world) + steps * months, world))
+    cadence = int(slot["cadence"])
+    if MONTHS[cadence] == 0:
+        return int(on_weekday(slot, day)) + steps * DAYS[cadence]
+    return int(planned(row, slot, nearest_month(row, slot, day, world) + steps * MONTHS[cadence], world))
 
 
 @compiled
@@ -216,87 +259,84 @@ def is_free(slot: Any, day: int) -> bool:
 
 
 @compiled
-def step_from(row: Any, slot: Any, day: int, step: int, world: Any) -> int:
-    """The expected day after (`step` 1) or before (-1) the one nearest to `day`."""
-    found = plan(row, int(slot["cadence"]), int(slot["anchor"]), day, step, world)
+def beside(row: Any, slot: Any, day: int, back: bool, world: Any) -> int:
+    """The expected day after the one nearest to `day`, or before it."""
+    steps = -1 if back else 1
+    found = plan(row, slot, day, steps, world)
     while is_free(slot, found):
-        found = plan(row, int(slot["cadence"]), int(slot["anchor"]), found, step, world)
+        found = plan(row, slot, found, steps, world)
     return int(found)
 
 
 @compiled
 def lapsed_day(row: Any, slot: Any, world: Any) -> int:
     """The latest day, since 1970-01-01, on which a payment was expected that did not come; of a slot that is `absent`."""
-    return int(step_from(row, slot, int(slot["due"]), -1, world))
+    return int(beside(row, slot, due_of(slot), True, world))
 
 
 @compiled
 def periods_from(row: Any, slot: Any, day: int, world: Any) -> int:
     """How many periods after `due` the latest planned day lies that a payment of `day` can be for; negative: before it."""
-    cadence, anchor, base_day = int(slot["cadence"]), int(slot["anchor"]), int(slot["due"])
+    cadence = int(slot["cadence"])
     months = MONTHS[cadence]
     early = day + TOLERANCE[cadence]
     if months == 0:
-        return (early - plan(row, cadence, anchor, base_day, 0, world)) // DAYS[cadence]
-    first = nearest_month(row, cadence, anchor, base_day, world)
+        return (early - int(on_weekday(slot, due_of(slot)))) // DAYS[cadence]
+    first = nearest_month(row, slot, due_of(slot), world)
     steps = (month_of(early) + 1 - first) // months
-    while planned(row, cadence, anchor, first + steps * months, world) > early:
+    while planned(row, slot, first + steps * months, world) > early:
         steps -= 1
     return int(steps)
 
 
 @compiled
-def explains(row: Any, cadence: int, anchor: int, month: int, day: int, world: Any) -> bool:
+def explains(row: Any, slot: Any, month: int, day: int, world: Any) -> bool:
     """Whether the plan of that month, with or without regard to working days, is `day`."""
-    bare = min(month_start(month) + anchor, month_start(month + 1)) - 1
-    moved = planned(row, cadence, anchor, month, world)
-    if cadence == MONTHLY_WORKING:
-        return day == moved
-    return min(bare, moved) <= day <= max(bare, moved)
+    moved = planned(row, slot, month, world)
+    if int(slot["cadence"]) == MONTHLY_WORKING:
+        return bool(day == moved)
+    unmoved = bare(slot, month)
+    return bool(min(unmoved, moved) <= day <= max(unmoved, moved))
 
 
 @compiled
-def put(slot: Any, cadence: int, anchor: int) -> bool:
+def put(slot: Any, cadence: int, anchor: int) -> None:
     """Writes a rhythm into a slot."""
     slot["cadence"] = cadence
     slot["anchor"] = anchor
-    return True
 
 
 @compiled
-def explains_both(row: Any, cadence: int, anchor: int, before: int, day: int, world: Any) -> bool:
-    """Whether a plan by month explains both days."""
-    return explains(row, cadence, anchor, month_of(day), day, world) and explains(
-        row, cadence, anchor, month_of(before), before, world
-    )
-
-
-@compiled
-def fit(row: Any, slot: Any, cadence: int, before: int, day: int, world: Any) -> bool:
-    """Finds the rhythm by month, of `cadence`'s length, that explains a payment of `day` and the one of `before`; writes it into
-    the slot. Returns whether there is one.
+def fit(row: Any, slot: Any, length: int, day: int, world: Any) -> bool:
+    """Finds the rhythm of `length` months that explains a payment of `day` and the one before; writes it into the slot. Returns
+    whether there is one.
     """
-    month, earlier, months = month_of(day), month_of(before), MONTHS[cadence]
-    if month - earlier != months:
+    before = last_of(slot)
+    month, earlier = month_of(day), month_of(before)
+    if month - earlier != length:
         return False
-    start, end = month_start(month), month_start(month + 1)
-    forward = MONTHLY if months == 1 else cadence
-    date = day - start + 1
-    # The last day of a short month may stand for a later one.
-    for anchor in range(31 if day == end - 1 else date, max(date - 5, 0), -1):
-        if explains_both(row, forward, anchor, before, day, world):
-            return put(slot, forward, anchor)
-    if months > 1:
-        return False
-    for anchor in range(date, min(date + 5, 32) if day < end - 5 else 32):
-        if explains_both(row, MONTHLY_BEFORE, anchor, before, day, world):
-            return put(slot, MONTHLY_BEFORE, anchor)
-    left = working_before(row, end, world) - working_before(row, day, world)
-    if 0 < left <= 10 and explains_both(row, MONTHLY_WORKING, -left, before, day, world):
-        return put(slot, MONTHLY_WORKING, -left)
-    done = working_before(row, day + 1, world) - working_before(row, start, world)
-    if 0 < done <= 15 and explains_both(row, MONTHLY_WORKING, done, before, day, world):
-        return put(slot, MONTHLY_WORKING, done)
+    held, anchor_held = int(slot["cadence"]) + 0, anchor_of(slot)
+    date = day - month_start(month) + 1
+    for k in range(17):
+        if k < 9:  # the date or, if it was moved, one before; the last day of a short month may stand for a later one
+            cadence, anchor = (MONTHLY if length == 1 else QUARTERLY + length // 6), date + 3 - k
+        elif k < 15:
+            cadence, anchor = MONTHLY_BEFORE, (date + k - 9 if k < 14 else 31)
+        elif k == 15:
+            cadence, anchor = (
+                MONTHLY_WORKING,
+                working_before(row, day, world) - working_before(row, month_start(month + 1), world),
+            )
+        else:
+            cadence, anchor = (
+                MONTHLY_WORKING,
+                working_before(row, day + 1, world) - working_before(row, month_start(month), world),
+            )
+        if (k < 9 or length == 1) and -10 <= anchor <= 31 and anchor != 0:
+            put(slot, cadence, anchor)
+            if explains(row, slot, month, day, world) and explains(row, slot, earlier, before, world):
+                return True
+    put(slot, held, anchor_held)
     return False
 
 
@@ -415,82 +455,77 @@ def moved(usual: int, amount: int) -> int:
 
 
 @compiled
+def is_near(row: Any, day: int, expected: int, world: Any) -> bool:
+    """Whether `day` is the expected one, or it was moved to a working day."""
+    return bool(working_on_or_before(row, expected, world) <= day <= working_on_or_after(row, expected, world))
+
+
+@compiled
 def try_out(row: Any, slot: Any, day: int, world: Any) -> None:
     """A payment of a habit without rhythm: guesses one, confirms the guess, or drops it."""
-    last, count = int(slot["last"]), int(slot["count"])
-    gap = day - last
+    count, cadence = int(slot["count"]), -int(slot["cadence"])
+    gap = day - last_of(slot)
     if gap <= SAME:
         return
-    cadence, anchor = -int(slot["cadence"]), int(slot["anchor"])
-    slot["last"] = day
-    agrees = False
+    agrees, fits = False, False
     if cadence > 0:
-        expected = plan(row, cadence, anchor, last, 1, world)
-        if MONTHS[cadence] > 0:
-            agrees = abs(day - expected) <= TOLERANCE[cadence]
-        else:
-            # Weeks agree by chance too easily: to the day, but for days on which banks are closed.
-            agrees = working_on_or_before(row, expected, world) <= day <= add_working(row, expected, 0, world)
-            if gap == 2 * DAYS[cadence]:
-                return  # one was left out
+        put(slot, cadence, anchor_of(slot))
+        off = day - beside(row, slot, last_of(slot), False, world)
+        # Weeks agree by chance too easily: to the day, but for days on which banks are closed.
+        agrees = is_near(row, day, day - off, world) if MONTHS[cadence] == 0 else abs(off) <= TOLERANCE[cadence]
     if agrees:
-        put(slot, cadence, anchor)
-        month = nearest_month(row, cadence, anchor, day, world) if MONTHS[cadence] > 0 else 0
-        if MONTHS[cadence] > 0 and not explains(row, cadence, anchor, month, day, world):
-            fit(row, slot, cadence, last, day, world)
-        slot["count"] = count + 1
-    else:
+        if MONTHS[cadence] > 0 and not explains(row, slot, nearest_month(row, slot, day, world), day, world):
+            fits = fit(row, slot, MONTHS[cadence], day, world)
+        count += 1
+    elif MONTHS[cadence] > 0 or gap != 2 * DAYS[cadence]:  # else one week was left out
         guessed = guess(gap)
-        put(slot, guessed, (day + 3) % 7)
-        fits = False
+        put(slot, guessed, weekday(day))
         if MONTHS[guessed] > 0:
-            slot["anchor"] = day - month_start(month_of(day)) + 1
-            fits = fit(row, slot, guessed, last, day, world)
+            put(slot, guessed, day - month_start(month_of(day)) + 1)
+            fits = fit(row, slot, MONTHS[guessed], day, world)
         # A month of 28 days between the first two looks like four weeks.
-        slot["count"] = count + 1 if fits and cadence == FOUR_WEEKLY else 2 if guessed > 0 else 1
-    if int(slot["count"]) >= OPENS:
-        slot["due"] = step_from(row, slot, day, 1, world)
+        count = count + 1 if fits and cadence == FOUR_WEEKLY else 2 if guessed > 0 else 1
+    slot["count"] = count
+    slot["last"] = day
+    if count >= OPENS:
+        slot["due"] = beside(row, slot, day, False, world)
     else:
         slot["cadence"] = -int(slot["cadence"])
 
 
 @compiled
-def adopt(row: Any, slot: Any, day: int, world: Any) -> None:
-    """Moves the plan where a payment is not explained by it, but makes a rhythm with the payment before."""
-    cadence, anchor, last = int(slot["cadence"]), int(slot["anchor"]), int(slot["last"])
-    if last == 0 or day - last <= SAME:
-        return
-    if MONTHS[cadence] == 0:
-        expected = plan(row, cadence, anchor, day, 0, world)
-        if day - last == DAYS[cadence]:
-            slot["anchor"] = (day + 3) % 7
-            slot["due"] = day
-        elif working_on_or_before(row, expected, world) <= day <= add_working(row, expected, 0, world):
-            return
-        elif cadence == FOUR_WEEKLY and 29 <= day - last <= 36 and fit(row, slot, MONTHLY, last, day, world):
-            slot["due"] = day
-        return
-    month = nearest_month(row, cadence, anchor, day, world)
-    if explains(row, cadence, anchor, month, day, world):
-        return
-    if fit(row, slot, cadence, last, day, world):
-        slot["due"] = day
-    elif day - last == 28 and MONTHS[cadence] == 1:
-        slot["cadence"] = FOUR_WEEKLY
-        slot["anchor"] = (day + 3) % 7
-        slot["due"] = day
+def adopt(row: Any, slot: Any, day: int, world: Any) -> bool:
+    """Moves the plan where a payment is not explained by it, but makes a rhythm with the one before. Returns whether it did."""
+    cadence, last = int(slot["cadence"]), last_of(slot)
+    gap = day - last
+    if last == 0 or gap <= SAME:
+        return False
+    months = MONTHS[cadence]
+    if months == 0 and gap == DAYS[cadence]:
+        slot["anchor"] = weekday(day)
+        return True
+    if (
+        is_near(row, day, on_weekday(slot, day), world)
+        if months == 0
+        else explains(row, slot, nearest_month(row, slot, day, world), day, world)
+    ):
+        return False
+    if (cadence == FOUR_WEEKLY or months > 0) and fit(row, slot, max(months, 1), day, world):
+        return True
+    if months == 1 and gap == DAYS[FOUR_WEEKLY]:
+        put(slot, FOUR_WEEKLY, weekday(day))
+        return True
+    return False
 
 
 @compiled
 def go_on(row: Any, slot: Any, day: int, world: Any) -> bool:
     """A payment of a habit that is expected. Returns whether its amount belongs to the rhythm."""
-    cadence, last, count, absent = int(slot["cadence"]), int(slot["last"]), int(slot["count"]), int(slot["absent"])
+    cadence, last, count, absent = int(slot["cadence"]), last_of(slot), int(slot["count"]), int(slot["absent"])
     steps = periods_from(row, slot, day, world)
-    aim = plan(row, cadence, int(slot["anchor"]), int(slot["due"]), steps, world)
+    aim = plan(row, slot, due_of(slot), steps, world)
     on_plan = day - aim <= TOLERANCE[cadence]
     if steps >= 0:
-        adopt(row, slot, day, world)
-        slot["due"] = step_from(row, slot, day if int(slot["due"]) == day else aim, 1, world)
         slot["absent"] = 0
         if on_plan:
             slot["count"] = min(count + 1, 127)
@@ -498,27 +533,23 @@ def go_on(row: Any, slot: Any, day: int, world: Any) -> bool:
         # Late: for the latest that did not come, unless it was made for an earlier one.
         late = day >= lapsed_day(row, slot, world) - TOLERANCE[cadence]
         slot["absent"] = 0 if late else min(absent, -steps - 1)
-        if late:
-            adopt(row, slot, day, world)
-            if int(slot["due"]) == day:
-                slot["due"] = step_from(row, slot, day, 1, world)
-    elif day > last:
-        adopt(row, slot, day, world)
-        if int(slot["due"]) == day:
-            slot["due"] = step_from(row, slot, day, 1, world)
-        elif not on_plan and day - last > SAME:
-            slot["count"] = count - 1
-            if count - 1 < FADES:
-                begin(slot, day)
-                return False
+    elif day > last and day - last > SAME and not on_plan:
+        slot["count"] = count - 1
+        if count - 1 < FADES:
+            begin(slot, day)
+            return False
+    if adopt(row, slot, day, world):
+        aim = day
+    if steps >= 0 or aim == day:
+        slot["due"] = max(int(beside(row, slot, aim, False, world)), due_of(slot))
     slot["last"] = max(last, day)
-    return steps >= 0
+    return bool(steps >= 0)
 
 
 @compiled
 def undo(row: Any, slot: Any, day: int, world: Any) -> None:
     """Takes the latest payment of a habit back: what it paid is due again."""
-    last, cadence, count = int(slot["last"]), int(slot["cadence"]), int(slot["count"])
+    last, count = last_of(slot), int(slot["count"])
     if last == 0 or not last <= day <= last + UNDOABLE:
         return
     if int(slot["due"]) == 0:
@@ -526,10 +557,10 @@ def undo(row: Any, slot: Any, day: int, world: Any) -> None:
             clear(slot)
         else:
             slot["count"] = count - 1
-            slot["cadence"] = 0 if count == 2 else cadence
+            slot["cadence"] = 0 if count == 2 else int(slot["cadence"])
         return
     before = lapsed_day(row, slot, world)
-    if int(slot["absent"]) == 0 and abs(last - before) <= TOLERANCE[cadence]:
+    if int(slot["absent"]) == 0 and abs(last - before) <= TOLERANCE[int(slot["cadence"])]:
         slot["due"] = before
         slot["count"] = max(count - 1, FADES)
     slot["last"] = 0
@@ -551,8 +582,8 @@ def silent(row: Any, slot: Any, day: int, world: Any) -> bool:
 def deadline(row: Any, slot: Any, config: Any, world: Any) -> int:
     """The last day on which what is due may still come."""
     cadence = int(slot["cadence"])
-    day = max(int(slot["due"]), int(slot["last"]) + DAYS[cadence])
-    return int(add_working(row, day, int(config["grace"][cadence]), world))
+    day = max(due_of(slot), last_of(slot) + DAYS[cadence])
+    return int(add_working(row, day, int(config["grace"][cadence]) + 0, world))
 
 
 @compiled
@@ -575,7 +606,7 @@ def lapse(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
             clear(slot)
             return
         slot["absent"] = absent
-        slot["due"] = step_from(row, slot, int(slot["due"]), 1, world)
+        slot["due"] = beside(row, slot, due_of(slot), False, world)
 
 
 # --- for the kernel and the detectors -----------------------------------------------------------------------

@@ -99,6 +99,15 @@ def add_working(row: Any, day: int, count: int, world: Any) -> int:
 
 
 @compiled
+def working_on_or_after(row: Any, day: int, world: Any) -> int:
+    """`day` if it is a working day, else the next."""
+    later = day
+    while not is_working(row, later, world):
+        later += 1
+    return later
+
+
+@compiled
 def working_on_or_before(row: Any, day: int, world: Any) -> int:
     """`day` if it is a working day, else the one before it."""
     earlier = day
