@@ -57,9 +57,9 @@ HABIT = np.dtype(
         ("anchor", "i1"),  # what the cadence counts from: a day of the month, a working day of it, a weekday (0: Monday)
         ("count", "i1"),  # payments in rhythm, at most 127
         ("absent", "i1"),  # expected payments in a row that did not come
-        ("late", "i1"),  # of `lateness_drift`: usual half days from the due date
+        ("late", "i1"),  # of `lateness_drift`: usual half days after the due date
         ("drift", "i1"),  # of `lateness_drift`: the CUSUM, half days
-        ("seen", "i1"),  # of `lateness_drift`: payments behind `late`
+        ("seen", "i1"),  # of `lateness_drift`: payments behind `late`, or how far an obligation has slipped
     ]
 )
 """One regular payment or income."""
@@ -206,9 +206,10 @@ LATE_SLOT = np.dtype(
         ("due", "i4"),  # days since 1970-01-01
         ("paid", "i4"),  # local day
         ("days", "i2"),  # working days late
-        ("usual", "i2"),  # half days late before
+        ("usual", "i2"),  # half days
         ("category", "i1"),
-        ("spare", "i1", (3,)),
+        ("state", "i1"),
+        ("spare", "i1", (2,)),
     ]
 )
 """Of `lateness_drift`: one obligation whose payments have slipped."""
