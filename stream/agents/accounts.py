@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.agents import columns
-from stream.agents.accounts_outputs import Trigger, facts, signal, signal_id
+from stream.agents.accounts_outputs import Trigger, facts, means, signal, signal_id
 from stream.agents.accounts_words import ending, words_of
 from stream.agents.columns import AHEAD, Batch, Reader, ms_of
 from stream.contracts import account_orders, accounts, envelope
@@ -26,10 +26,10 @@ from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.accounts import AccountRecord
 from stream.contracts.money import minor_units
 from stream.contracts.signals import ReasonRecord
-from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, SignalStatus
-from stream.detectors import bounce_pressure, kernel, missed_bills, world
+from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, FactsChange, SignalStatus
+from stream.detectors import arrears_clock, bounce_pressure, kernel, missed_bills, world
 from stream.detectors.base import Finding, time_of
-from stream.detectors.levels import CAUSES, CHANGED, WITHDRAWN, severity_name
+from stream.detectors.levels import CAUSES, CHANGED, RAISED, SWITCHED_OFF, WITHDRAWN, severity_name
 from stream.detectors.registry import NAMES, SIGNS
 from stream.detectors.settings import CONFIG, config_of, versions
 from stream.engine import ticks
@@ -38,7 +38,7 @@ from stream.errors import BadRecord, Reason
 from stream.reference.return_codes import CLASSES
 from stream.reference.working_days import code_of, country_of
 from stream.tables import event as ev
-from stream.tables.account import CARD, EVIDENCE_DIRTY, KNOWN, NEVER, REPAID, RING, WATCHED
+from stream.tables.account import CARD, EVIDENCE_DIRTY, KNOWN, MEANS_WANTED, NEVER, OVERDRAFT, REPAID, RING, WATCHED
 from stream.tables.accounts import DUPLICATES, UNDO_MISSES, AccountTable
 from stream.tables.event import EVENT
 from stream.tables.hashing import hash_column, hash_text, looks_plain, parse_amounts
@@ -66,6 +66,7 @@ class AccountsStep:
         self.configure(settings)
         self._outputs: list[Output] = []
         self._findings, self._passing = kernel.scratch(1024)
+        self._means_wanted: set[int] = set()
         self._next_due: int | None = None
         self._next_due_known = True
         self._handlers: dict[str, Callable[[Sequence[Record]], list[Refused]]] = {
@@ -94,6 +95,7 @@ class AccountsStep:
         """Finds anew, after a restore or under other settings, what is derived from rows and settings."""
         self._settled = True
         table = self._table
+        self._means_wanted = set(np.flatnonzero(table.rows["flags"][: len(table.keys)] & MEANS_WANTED).tolist())
         for code in np.unique(table.rows["country"][: len(table.keys)]).tolist():
             self._world = world.with_country(self._world, country_of(code))
         row_dues = table.row_dues[: len(table.keys)]
@@ -163,6 +165,8 @@ class AccountsStep:
                 "bounce_pressure": float(bounce_pressure.score(evidence, clock, config["bounce_pressure"])),
                 "missed_bills_weight": float(missed_bills.score(evidence, clock, config["missed_bills"])),
                 **{name: float(signs[number]["score"]) for number, name in enumerate(NAMES) if number > 1},
+                "arrears": arrears_clock.standing_at(row, evidence["arrears"], clock)._asdict(),
+                "arrears_moves": arrears_clock.moves(evidence["arrears"]),
                 "signals": [
                     {
                         "detector": SIGNS[detector][0],
@@ -317,7 +321,21 @@ class AccountsStep:
     # --- findings -------------------------------------------------------------------------------------------
 
     def _say(self, finding: Finding, trigger: Trigger) -> None:
-        """Turns a finding into signals for the holders; without holders it waits in the notes."""
+        """Turns a finding into signals for the holders, and into facts where these changed by it."""
+        self._signal_all(finding, trigger)
+        number = finding.row
+        if finding.action == RAISED:
+            self._want_means(number)
+        if finding.detector == arrears_clock.DETECTOR:
+            # As it was at the finding: the row may have taken further events of the chunk in.
+            off = finding.cause == SWITCHED_OFF and finding.action == WITHDRAWN
+            standing = arrears_clock.Standing() if off else arrears_clock.standing_of(finding)
+            profile, account_id = self._table.profile(number), self._table.key_of(number).decode()
+            for holder in profile.holders:
+                self._outputs.append(facts("arrears", account_id, profile, holder, trigger, standing=standing))
+
+    def _signal_all(self, finding: Finding, trigger: Trigger) -> None:
+        """Says a finding to the holders; without holders it waits in the notes."""
         number, detector = finding.row, finding.detector
         words = self._table.notes_of(number)
         self._count(SIGNS[detector][0], ("", "raised", "changed", "withdrawn")[finding.action], 1)
@@ -372,6 +390,36 @@ class AccountsStep:
         account_id = self._table.key_of(number).decode()
         self._outputs.append(signal(status, account_id, customer_id, sign, version, said, reasons, trigger))
 
+    # --- facts ----------------------------------------------------------------------------------------------
+
+    def _want_means(self, number: int) -> None:
+        """Has the account's means told at the next tick, when they rest on the same records whatever the chunks were."""
+        self._table.rows["flags"][number] |= MEANS_WANTED
+        self._means_wanted.add(number)
+
+    def _tell_means(self, trigger: Trigger) -> None:
+        table = self._table
+        for number in sorted(self._means_wanted, key=table.key_of):
+            table.rows["flags"][number] &= ~MEANS_WANTED
+            table.touch(number)
+            profile = table.profile(number)
+            for holder in profile.holders:
+                self._tell_facts("means", number, profile, holder, trigger)
+        self._means_wanted.clear()
+
+    def _tell_facts(
+        self, change: FactsChange, number: int, profile: Profile, holder: Holder, trigger: Trigger, *, removed: bool = False
+    ) -> None:
+        """Tells a holder all that is known of the account. Not while a chunk of events is applied."""
+        row, account_id = self._table.rows[number], self._table.key_of(number).decode()
+        if removed:
+            self._outputs.append(facts(change, account_id, profile, holder, trigger, removed=True))
+            return
+        arrears = self._table.evidence[int(row["evidence"])]["arrears"]
+        standing = arrears_clock.standing_at(row, arrears, self.clock)
+        means_ = means(row, profile, time_of(trigger.at).date())
+        self._outputs.append(facts(change, account_id, profile, holder, trigger, standing=standing, means=means_))
+
     # --- accounts, orders, ticks ----------------------------------------------------------------------------
 
     def _apply_accounts(self, records: Sequence[Record]) -> list[Refused]:
@@ -407,8 +455,9 @@ class AccountsStep:
         self._describe(number, account)
         table.touch(number)
         trigger = Trigger("accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers))
+        self._recount(number, trigger)
         for holder in after.holders:
-            self._outputs.append(facts("profile", account.account_id, after, holder, trigger))
+            self._tell_facts("profile", number, after, holder, trigger)
         staying = {holder.customer_id for holder in after.holders}
         words = table.notes.get(number)
         for detector, said in sorted(words.said.items()) if words else ():
@@ -420,16 +469,18 @@ class AccountsStep:
             table.touch(number, EVIDENCE_DIRTY)
         for holder in before.holders:
             if holder.customer_id not in staying:
-                self._outputs.append(facts("profile", account.account_id, after, holder, trigger, removed=True))
+                self._tell_facts("profile", number, after, holder, trigger, removed=True)
 
     def _describe(self, number: int, account: AccountRecord) -> None:
         """Writes into the row what detectors need of the account's record."""
         row = self._table.rows[number]
-        flags = int(row["flags"]) & ~(REPAID | CARD) | KNOWN
+        flags = int(row["flags"]) & ~(REPAID | CARD | OVERDRAFT) | KNOWN
         if account.product in _CREDIT_PRODUCTS:
             flags |= REPAID
         if account.product == "credit_card":
             flags |= CARD
+        if account.product == "overdraft":
+            flags |= OVERDRAFT
         row["flags"] = flags
         limit = account.credit_limit if account.product == "credit_card" else account.overdraft_limit
         row["limit"] = minor_units(limit, account.currency) if limit else 0
@@ -459,6 +510,7 @@ class AccountsStep:
         for holder in profile.holders:
             self._outputs.append(facts("erased", account_id, profile, holder, trigger, removed=True))
         self._table.erase(number)
+        self._means_wanted.discard(number)
         self._next_due_known = False
 
     def _apply_orders(self, records: Sequence[Record]) -> list[Refused]:
@@ -492,8 +544,35 @@ class AccountsStep:
         if not table.set_profile(number, after) or after.pauses == before.pauses:
             return
         trigger = Trigger("account-orders", f"{order.order_id}/{order.kind}", at, envelope.traceparent_of(record.headers))
+        self._pause(number, order, at)
+        self._recount(number, trigger)
         for holder in after.holders:
-            self._outputs.append(facts("pause", order.account_id, after, holder, trigger))
+            self._tell_facts("pause", number, after, holder, trigger)
+
+    def _pause(self, number: int, order: AccountOrderRecord, at: int) -> None:
+        """Pauses the counting of days past due, or lets it go on, where the account is or may be an own credit product."""
+        table = self._table
+        flags, held = int(table.rows[number]["flags"]), int(table.rows[number]["evidence"])
+        name = hash_text(order.order_id)
+        counts = flags & REPAID or not flags & KNOWN
+        if order.kind == "pause" and counts and (order.hold_kind or "dispute") in arrears_clock.PAUSING:
+            held = table.open_evidence(number)
+            since = ms_of(order.from_) if order.from_ else at
+            arrears_clock.pause(table.evidence[held]["arrears"], name, since, ms_of(order.until) if order.until else NEVER)
+        elif held:
+            arrears_clock.resume(table.evidence[held]["arrears"], name, at)
+        if held:
+            table.touch(number, EVIDENCE_DIRTY)
+
+    def _recount(self, number: int, trigger: Trigger) -> None:
+        """Lets the detectors look again at an account of which something other than an event was told."""
+        if not int(self._table.rows[number]["evidence"]):
+            return
+        events = np.zeros(1, EVENT)
+        events["row"], events["topic"] = number, ev.TIME
+        events["at"] = events["clock"] = self.clock
+        for finding in kernel.findings_of(self._process(events)):
+            self._say(finding, trigger)
 
     def _is_redelivered(self, number: int, order: AccountOrderRecord) -> bool:
         seen = int(columns.seen_of(hash_text(f"{order.order_id} {order.kind}"), ev.TIME, 0))
@@ -547,8 +626,7 @@ class AccountsStep:
         numbers = set(table.evidence["row"][np.flatnonzero(table.dues[:, 0] <= clock)].tolist())
         if live:
             numbers.update(np.flatnonzero(table.row_dues <= clock).tolist())
-        if not numbers:
-            return
+        trigger = Trigger("ticks", str(clock), clock, traceparent)
         events = np.zeros(len(numbers), EVENT)
         # By key: the order must not depend on where this process happens to keep an account.
         events["row"] = sorted(numbers, key=table.key_of)
@@ -556,8 +634,10 @@ class AccountsStep:
         events["at"] = clock
         events["clock"] = clock
         events["kind"] = ev.LIVE if live else 0
-        for finding in kernel.findings_of(self._process(events)):
-            self._say(finding, Trigger("ticks", str(clock), clock, traceparent))
+        for finding in kernel.findings_of(self._process(events)) if numbers else ():
+            self._say(finding, trigger)
+        if self._means_wanted:
+            self._tell_means(trigger)
 
     # --- counting -------------------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from stream.contracts import account_facts, signals
 from stream.contracts.account_facts import (
@@ -15,8 +16,10 @@ from stream.contracts.account_facts import (
 )  # fmt: skip
 from stream.contracts.envelope import headers_for
 from stream.contracts.ids import derive
+from stream.contracts.money import to_text
 from stream.contracts.signals import ReasonRecord, SignalRecord
 from stream.contracts.vocabulary import (
+    CATEGORIES,
     Category,
     FactsChange,
     HoldKind,
@@ -24,10 +27,15 @@ from stream.contracts.vocabulary import (
     Role,
     SignalStatus,
 )
+from stream.detectors import habits
+from stream.detectors.arrears_clock import Standing
 from stream.detectors.base import time_of
 from stream.detectors.levels import severity_name
 from stream.detectors.registry import SIGNS
+from stream.detectors.world import CURRENCY_CODES
 from stream.engine.step import Output
+from stream.reference.categories import priority
+from stream.tables.hashing import hash_text
 from stream.tables.notes import Said
 from stream.tables.profile import Holder, Obligation, Profile
 
@@ -86,6 +94,64 @@ def signal(
     return Output("signals", customer_id.encode(), signals.encode(record), headers)
 
 
+class Means(NamedTuple):
+    """What an account can count on, and must pay, as its habits show it."""
+
+    income: str | None = None
+    """The least that a month brings: each income in rhythm that has not failed to come, in a month of four weeks."""
+    next_income: date | None = None
+    priority_bills: str | None = None
+    """The most that home, council tax and energy take in a month, on average over a year."""
+    paid: Mapping[str, date] = {}
+    """When each obligation was last paid, by its id."""
+
+
+NO_ARREARS: Final = Standing()
+NO_MEANS: Final = Means()
+
+_IN_RHYTHM: Final = habits.FADES
+_WEEK: Final = 7
+_YEAR_DAYS: Final = 365
+
+
+def means(row: Any, profile: Profile, today: date) -> Means:
+    """The means of an account with this row."""
+    code = CURRENCY_CODES.index(profile.currency) + 1 if profile.currency in CURRENCY_CODES else 0
+    income = bills = 0
+    expected: list[date] = []
+    last: dict[int, int] = {}
+    for slot in row["habits"]:
+        if int(slot["subject"]) == 0:
+            continue
+        last[int(slot["subject"])] = int(slot["last"])
+        cadence, category, amount = int(slot["cadence"]), CATEGORIES[int(slot["category"])], int(slot["amount"])
+        if cadence == 0 or int(slot["count"]) < _IN_RHYTHM or int(slot["currency"]) != code:
+            continue
+        days, months = habits.DAYS[cadence], habits.MONTHS[cadence]
+        if category in habits.INCOME:
+            if int(slot["absent"]) == 0:
+                income += amount // months if months else amount * (4 * _WEEK // days)
+            if int(slot["due"]) and (due := _date(int(slot["due"]))) >= today:
+                expected.append(due)
+        elif priority(category) != "other":
+            bills += -(-amount // months) if months else -(-amount * _YEAR_DAYS // (12 * days))
+    paid = {
+        one.obligation_id: _date(day)
+        for one in profile.obligations
+        if (day := last.get(hash_text(one.obligation_id)) or last.get(hash_text(one.counterparty_id)))
+    }
+    return Means(
+        to_text(income, profile.currency) if income else None,
+        min(expected, default=None),
+        to_text(bills, profile.currency) if bills else None,
+        paid,
+    )
+
+
+def _date(day: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=day)
+
+
 def facts(
     change: FactsChange,
     account_id: str,
@@ -95,6 +161,8 @@ def facts(
     *,
     removed: bool = False,
     payments: tuple[FactsPaymentRecord, ...] = (),
+    standing: Standing = NO_ARREARS,
+    means: Means = NO_MEANS,
 ) -> Output:
     """What one holder's record must know of the account now."""
     today = time_of(trigger.at).date()
@@ -109,7 +177,15 @@ def facts(
         country=None if removed else profile.country,
         status=None if removed else profile.status,
         outstanding=None if removed else profile.outstanding,
-        obligations=() if removed else tuple(_obligation(one, today) for one in profile.obligations),
+        arrears=to_text(standing.open, standing.currency) if standing.open else None,
+        days_past_due_treatment=standing.treatment,
+        days_past_due_contractual=standing.contractual,
+        days_past_due_regulatory=standing.regulatory,
+        past_due_since=_date(standing.since) if standing.since else None,
+        obligations=() if removed else tuple(_obligation(one, today, means.paid) for one in profile.obligations),
+        income_monthly_low=means.income,
+        next_income_on=means.next_income,
+        priority_bills_monthly=means.priority_bills,
         payments=payments,
         pauses=()
         if removed
@@ -130,7 +206,7 @@ def facts(
     return Output("account-facts", holder.customer_id.encode(), account_facts.encode(record), headers)
 
 
-def _obligation(one: Obligation, today: date) -> FactsObligationRecord:
+def _obligation(one: Obligation, today: date, paid: Mapping[str, date]) -> FactsObligationRecord:
     return FactsObligationRecord(
         obligation_id=one.obligation_id,
         category=cast(Category, one.category),
@@ -138,6 +214,7 @@ def _obligation(one: Obligation, today: date) -> FactsObligationRecord:
         amount_due=one.amount_due,
         currency=one.currency,
         next_due=next_due(one.due_day, one.due_date, today),
+        last_paid=paid.get(one.obligation_id),
     )
 
 

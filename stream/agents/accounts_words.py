@@ -34,6 +34,8 @@ ENDINGS: Final = {
     "waived": "The bill was waived.",
     "switched_off": "What looked for this was switched off.",
     "outage": "It was the doing of an outage, not of this account.",
+    "paused": "The counting of overdue days was paused.",
+    "returned": "Something else has come up since.",
     "left": "This person no longer holds the account.",
     "erased": "The account's record was erased.",
 }

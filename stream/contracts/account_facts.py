@@ -107,6 +107,10 @@ class AccountFacts(Model):
     arrears: Amount | None = Field(default=None, description="How much of that is overdue.")
     days_past_due_treatment: Count = Field(default=0, description="Days past due; pauses under holds.")
     days_past_due_contractual: Count = Field(default=0, description="Days past due; never pauses.")
+    days_past_due_regulatory: Count = Field(default=0, description="Days beyond both regulatory thresholds without a break.")
+    past_due_since: IsoDate | None = Field(
+        default=None, description="The oldest due date that is unpaid: from it a reader can count on, pauses apart."
+    )
     obligations: Many[FactsObligation] = Field(default=(), description="What it regularly pays.")
     income_monthly_low: Amount | None = Field(default=None, description="A low estimate of income per month.")
     next_income_on: IsoDate | None = Field(default=None, description="When income is expected next.")
@@ -134,6 +138,8 @@ class AccountFactsRecord(Record, frozen=True, kw_only=True):
     arrears: Amount | None = None
     days_past_due_treatment: Count = 0
     days_past_due_contractual: Count = 0
+    days_past_due_regulatory: Count = 0
+    past_due_since: IsoDate | None = None
     obligations: Many[FactsObligationRecord] = ()
     income_monthly_low: Amount | None = None
     next_income_on: IsoDate | None = None

@@ -133,7 +133,10 @@ DECISION_RESULTS: Final[tuple[DecisionResult, ...]] = get_args(DecisionResult)
 Verdict = Literal["allow", "defer", "refuse"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
-FactsChange = Literal["profile", "payment", "pause", "erased"]
+FactsChange = Literal["profile", "payment", "pause", "erased", "arrears", "means"]
+"""What brought a record of facts about. `payment` tells of payments alone; `arrears` of arrears, and of means and payments made
+only where they are there.
+"""
 FACTS_CHANGES: Final[tuple[FactsChange, ...]] = get_args(FactsChange)
 
 OrderKind = Literal["pause", "resume", "watch_promise", "unwatch_promise"]

@@ -19,7 +19,9 @@ CORRECTED: Final = 3
 WAIVED: Final = 4
 SWITCHED_OFF: Final = 5
 OUTAGE: Final = 6
-CAUSES: Final = ("faded", "paid", "reversed", "corrected", "waived", "switched_off", "outage")
+PAUSED: Final = 7
+RETURNED: Final = 8
+CAUSES: Final = ("faded", "paid", "reversed", "corrected", "waived", "switched_off", "outage", "paused", "returned")
 """Why something left a sign: the index is the code in a sign's `cause`."""
 
 INFO: Final = 4

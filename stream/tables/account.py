@@ -41,6 +41,11 @@ REPAID: Final = 4
 """Flag: an own credit product, where a repayment is a credit."""
 CARD: Final = 8
 """Flag: a credit card."""
+OVERDRAFT: Final = 16
+"""Flag: an overdraft, which is repaid through its balance."""
+
+MEANS_WANTED: Final = 32
+"""Flag: something was raised, so at the next tick the customers stage is told what the account can count on."""
 
 ROW_DIRTY: Final = 1
 EVIDENCE_DIRTY: Final = 2
@@ -216,21 +221,39 @@ LATE_SLOT = np.dtype(
 
 ARREARS_SLOT = np.dtype(
     [
-        ("event", "i8"),  # what told that it was missed
-        ("obligation", "i8"),
-        ("bill", "i8"),
+        ("event", "i8"),  # what told of it
+        ("at", "i8"),
         ("due", "i8"),  # ms, midnight of the due date
-        ("amount", "i8"),  # open, minor units
-        ("settled_by", "i8"),
+        ("bill", "i8"),
+        ("obligation", "i8"),
+        ("amount", "i8"),  # open when it was told, minor units
+        ("open", "i8"),  # open after the payments since
+        ("currency", "i4"),
+        ("kind", "i1"),
+        ("state", "i1"),
+        ("spare", "i1", (2,)),
+    ]
+)
+"""Of `arrears_clock`: news of one instalment of an own credit product. The slots in use come first, in order of due date."""
+
+REPAYMENT_SLOT = np.dtype(
+    [
+        ("event", "i8"),
+        ("at", "i8"),
+        ("bill", "i8"),
+        ("obligation", "i8"),
+        ("amount", "i8"),
         ("currency", "i4"),
         ("state", "i1"),
         ("spare", "i1", (3,)),
     ]
 )
-"""Of `arrears_clock`: one instalment of an own credit product that is past due."""
+"""Of `arrears_clock`: a repayment. The slots in use come first, in order of time."""
 
-PAUSE_SLOT = np.dtype([("since", "i8"), ("until", "i8")])
-"""A stretch of time, ms, for which the treatment counter stands still; `until` 0: a free slot."""
+PAUSE_SLOT = np.dtype([("order", "i8"), ("since", "i8"), ("until", "i8")])
+"""A stretch of time, ms, for which the treatment counter stands still; `until` NEVER: no end is known; 0: a free slot. In order
+of `since`.
+"""
 
 MOVE = np.dtype([("day", "i4"), ("was", "i1"), ("bucket", "i1"), ("spare", "i1", (2,))])
 """A move between arrears buckets."""
@@ -238,12 +261,19 @@ MOVE = np.dtype([("day", "i4"), ("was", "i1"), ("bucket", "i1"), ("spare", "i1",
 ARREARS = np.dtype(
     [
         ("slots", ARREARS_SLOT, (SLOTS,)),
+        ("repayments", REPAYMENT_SLOT, (SLOTS,)),
         ("pauses", PAUSE_SLOT, (SLOTS,)),
         ("moves", MOVE, (SLOTS,)),
-        ("breached", "i8"),  # since when both regulatory thresholds are breached, ms; 0: they are not
+        ("balance", "i8"),  # of an overdraft: the latest, minor units
+        ("balance_at", "i8"),
+        ("over_at", "i8"),  # of an overdraft: since when it is beyond its limit, ms; 0: it is not
+        ("open", "i8"),  # past due in all, minor units
+        ("since", "i4"),  # the oldest unpaid due date, days since 1970-01-01; 0: nothing is past due
+        ("breached", "i4"),  # the day since when both regulatory thresholds are exceeded; 0: they are not
+        ("currency", "i4"),
         ("moved", "i2"),  # moves so far; the slot is the number modulo SLOTS
         ("bucket", "i1"),
-        ("spare", "i1", (5,)),
+        ("used", "i1"),  # 1 while anything is remembered
     ]
 )
 """Of `arrears_clock`."""

@@ -193,6 +193,17 @@ class AccountTable:
             found = self.notes[number] = Notes({}, {})
         return found
 
+    def open_evidence(self, number: int) -> int:
+        """The evidence row of an account, which it gets if it has none."""
+        held = int(self.rows[number]["evidence"])
+        if held == 0:
+            self.reserve(0, 1)
+            self.tally[FREE] -= 1
+            held = int(self.free[self.tally[FREE]])
+            self.evidence["row"][held] = number
+            self.rows["evidence"][number] = held
+        return held
+
     def erase(self, number: int) -> None:
         """Forgets an account: row, evidence, profile and notes are zeroed, and their changelog keys get
         tombstones.
@@ -331,10 +342,7 @@ class AccountTable:
         if value is None:
             return
         stored = notes.unpack(value)
-        self.reserve(0, 1)
-        self.tally[FREE] -= 1
-        held = int(self.free[self.tally[FREE]])
+        held = self.open_evidence(number)
         self.evidence[held : held + 1] = account.unpack([stored.row], account.EVIDENCE_VERSIONS)
         self.evidence["row"][held] = number
-        self.rows["evidence"][number] = held
         self.notes[number] = stored.notes

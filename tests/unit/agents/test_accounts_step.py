@@ -221,7 +221,7 @@ def test_a_tick_withdraws_what_time_has_worn_away_and_next_due_tells_when() -> N
     due = step.next_due()
     assert due == round(datetime(2026, 5, 11, tzinfo=UTC).timestamp() * 1000)
     day = (due - ms(0)) / 86_400_000
-    assert run(step, [tick(day - 0.001)]) == []
+    assert values(run(step, [tick(day - 0.001)])) == []
     (signal,) = values(run(step, [tick(day)]))
     assert (signal["status"], signal["reasons"][0]["code"]) == ("withdrawn", "faded")
     assert step.next_due() is None
