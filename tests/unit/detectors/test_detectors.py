@@ -180,9 +180,7 @@ def test_one_bill_of_each_biller_counts_whole_in_whatever_order_they_come(bills:
     for order in itertools.permutations([bill(n, *one.split()) for n, one in enumerate(bills)]):
         bank = Bank()
         bank.run(stream_of(list(order)))
-        scores.add(
-            missed_bills.score(bank.evidence[int(bank.accounts[0]["evidence"])], START + 12 * DAY, CONFIG[0]["missed_bills"])
-        )
+        scores.add(missed_bills.score(bank.evidence[int(bank.accounts[0]["evidence"])], CONFIG[0]["missed_bills"]))
     assert scores == {weight}
 
 
@@ -308,5 +306,6 @@ def test_chunks_do_not_matter() -> None:
     for piece in pieces:
         found += [one._replace(trigger=one.trigger + before) for one in cut.run(piece)]
         before += len(piece)
-    assert found == findings
+    # Facts that a detector does not write are left from before.
+    assert [one._replace(facts=[]) for one in found] == [one._replace(facts=[]) for one in findings]
     assert cut.digest() == whole.digest()
