@@ -292,14 +292,15 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     month = calendar_month(local_day(row, clock))
     now = score(row, month, units, config)
     level = level_of(before, now, config["thresholds"], float(config["release"]))
-    if before == 0 and level == 0:
+    # A month that ends makes its low the last word on it.
+    due = month_start(month + 1) * DAY - int(row["offset"]) * 60000 if level > 0 else 0
+    if level == before and (level == 0 or (now == float(sign["score"]) and due == int(sign["due"]))):
         return NOTHING
     event["touched"] = 1
     sign["spare"][0] = currency // 100
     sign["spare"][1] = currency % 100
     sign["cause"] = 0
-    # A month that ends makes its low the last word on it.
-    sign["due"] = month_start(month + 1) * DAY - int(row["offset"]) * 60000 if level > 0 else 0
+    sign["due"] = due
     facts = told["facts"]
     facts[0] = currency
     facts[1] = month
