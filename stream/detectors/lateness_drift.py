@@ -320,10 +320,8 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     return conclude(row, sign, min(weight, 2), float(weight), int(event["at"]), lost)
 
 
-def _late(half_days: int) -> str:
-    if half_days <= 0:
-        return "on time"
-    return f"{half_days // 2} working day{'' if half_days == 2 else 's'} late"
+def _late(days: int) -> str:
+    return f"{days} working day{'' if days == 1 else 's'} late"
 
 
 def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
@@ -335,7 +333,7 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
         bill = noun(CATEGORIES[category])
         text = (
             f"Payments of the {bill} come later than they used to: the one due on {on(due)} was paid on {on(paid)}, "
-            f"{_late(2 * days)}, where {_late(usual)} was the latest that was usual."
+            f"{_late(days)}; before, they came {f'at most {_late(usual // 2)}' if usual else 'on time'}."
         )
         reasons.append(ReasonRecord(code="later_than_usual", text=text, value=days, unit="working_days", event_ids=ids))
         bills.append(f"the {bill}")
