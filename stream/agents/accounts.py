@@ -7,8 +7,10 @@ over them. Records about accounts, orders and ticks are few and go one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -30,6 +32,7 @@ from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, FactsChange, 
 from stream.detectors import arrears_clock, bounce_pressure, kernel, missed_bills, world
 from stream.detectors.base import Finding, time_of
 from stream.detectors.levels import CAUSES, CHANGED, RAISED, SWITCHED_OFF, WITHDRAWN, severity_name
+from stream.detectors.outage_guard import KINDS, SWEEP, Episode, Guard, Verdict, to_sweep, with_outages
 from stream.detectors.registry import NAMES, SIGNS
 from stream.detectors.settings import CONFIG, config_of, versions
 from stream.engine import ticks
@@ -63,6 +66,8 @@ class AccountsStep:
         self._placement = placement
         self._world = world.bare()
         self._table = AccountTable()
+        self._guard = Guard(settings.outage_guard)
+        self._tallies: Counter[tuple[str, ...]] = Counter()
         self.configure(settings)
         self._outputs: list[Output] = []
         self._findings, self._passing = kernel.scratch(1024)
@@ -80,6 +85,7 @@ class AccountsStep:
         self._settings = settings
         self._config = config_of(settings)
         self._versions = versions(settings)
+        self._guard.configure(settings.outage_guard)
         self._settled = False
 
     # --- the step -------------------------------------------------------------------------------------------
@@ -88,7 +94,7 @@ class AccountsStep:
         """Takes back rows of earlier drains, in their order. StateError where they are of an unknown
         version.
         """
-        self._table.restore(rows)
+        self._table.restore(self._guard.take_back(rows))
         self._settled = False
 
     def _settle(self) -> None:
@@ -98,6 +104,7 @@ class AccountsStep:
         self._means_wanted = set(np.flatnonzero(table.rows["flags"][: len(table.keys)] & MEANS_WANTED).tolist())
         for code in np.unique(table.rows["country"][: len(table.keys)]).tolist():
             self._world = world.with_country(self._world, country_of(code))
+        self._world = with_outages(self._world, self._guard)
         row_dues = table.row_dues[: len(table.keys)]
         kernel.note_all_dues(table.rows, table.evidence, table.dues, row_dues, self._config, self._world)
         self._next_due_known = False
@@ -116,7 +123,7 @@ class AccountsStep:
         """What changed and what was said since the last drain."""
         outputs, self._outputs = self._outputs, []
         self._keep_tally()
-        return Drained(self._table.drain(), outputs)
+        return Drained(self._table.drain() + self._guard.drain(), outputs)
 
     def next_due(self) -> int | None:
         """The earliest event time (ms) at which the passing of time alone changes or raises a signal."""
@@ -127,6 +134,7 @@ class AccountsStep:
             expected = self._table.row_dues
             # What is overdue already waits for its feed to be alive again.
             first = min(first, int(expected[expected > self.clock].min(initial=NEVER)))
+            first = min(first, self._guard.due)
             self._next_due, self._next_due_known = (None if first == NEVER else first), True
         return self._next_due
 
@@ -206,6 +214,19 @@ class AccountsStep:
         clock = table.partition.clock
         events["clock"] = np.maximum.accumulate(np.maximum(events["clock"], clock))
         table.partition.clock = int(events["clock"][-1])
+        start = 0
+        for stop, act in self._guarded(topic, batch):
+            # What the guard does, it does between two events, wherever chunks begin and end.
+            self._apply_part(topic, reader, batch.part(start, stop), records)
+            act()
+            start = stop
+        self._apply_part(topic, reader, batch.part(start, len(events)), records)
+        return batch.refused
+
+    def _apply_part(self, topic: str, reader: Reader, batch: Batch, records: Sequence[Record]) -> None:
+        events = batch.events
+        if not len(events):
+            return
         found = self._process(events)
         duplicates = int(np.count_nonzero(events["outcome"]))
         self._count(topic, "applied", len(events) - duplicates)
@@ -213,7 +234,6 @@ class AccountsStep:
         self._keep_notes(reader, batch)
         if len(found) or watched:
             self._say_in_order(topic, found, watched, records, batch)
-        return batch.refused
 
     def _place(self, batch: Batch) -> tuple[Batch, list[int]]:
         """Row numbers for the events, with rows for accounts that are new here; refuses keys of other
@@ -252,6 +272,69 @@ class AccountsStep:
         self._next_due_known = False
         return self._findings[:count]
 
+    # --- outages --------------------------------------------------------------------------------------------
+
+    def _guarded(self, topic: str, batch: Batch) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Where the outage guard acts: before which event, and what it does once those before it are applied."""
+        events, guard = batch.events, self._guard
+        clocks = events["clock"]
+        last, done = len(events) - 1, 0
+        columns_: list[list[int]] = []
+        seen = [last + 1]
+        if topic == "bounces":
+            told = (events["weight"] > 0) & (events["status"] == ev.BOOKED)
+            seen = [*np.flatnonzero(told).tolist(), last + 1]
+            columns_ = [events[name].tolist() for name in ("at", "clock", "account", "scheme", "bank", "payee")]
+        for index in seen:
+            while guard.due <= int(clocks[min(index, last)]):
+                done = max(done, int(np.searchsorted(clocks, guard.due)))
+                clock = int(clocks[done])
+                yield done, partial(self._let_pass, clock)
+            if index <= last:
+                at, clock, account, *keys = (column[index] for column in columns_)
+                for episode in guard.see(at, clock, account, (keys[0], keys[1], keys[2])):
+                    record, done = batch.records[index], index
+                    trigger = Trigger(topic, f"{record.event_id}/{record.status}/outage/{episode.kind}", clock, None)
+                    yield index, partial(self._begin_outage, episode, clock, trigger)
+
+    def _begin_outage(self, episode: Episode, clock: int, trigger: Trigger) -> None:
+        self._note(Verdict(KINDS[episode.kind], "begun", episode.size))
+        self._sweep(episode, clock, trigger)
+
+    def _let_pass(self, clock: int) -> None:
+        """Lets bursts end and be judged that are due by `clock`."""
+        for episode, judged in self._guard.passed(clock):
+            what = f"{clock}/outage/{episode.kind}/{episode.key:x}/{episode.since}/{judged}"
+            trigger = Trigger("ticks", what, clock, None)
+            outage = judged and self._guard.is_outage(self._table.evidence["bounces"], episode)
+            if outage:
+                self._sweep(episode, clock, trigger, dropped=episode)
+            if judged:
+                self._note(self._guard.forget(episode, outage=outage))
+            if not outage:
+                self._sweep(episode, clock, trigger)
+            self._world = with_outages(self._world, self._guard)
+
+    def _sweep(self, episode: Episode, clock: int, trigger: Trigger, dropped: Episode | None = None) -> None:
+        """Lets every account with bounces of this burst look at them anew."""
+        table = self._table
+        self._world = with_outages(self._world, self._guard, dropped)
+        events = self._times(table.evidence["row"][to_sweep(table.evidence["bounces"], episode)].tolist(), clock)
+        events["guard"] = SWEEP
+        for finding in kernel.findings_of(self._process(events)):
+            self._say(finding, trigger)
+
+    def _note(self, verdict: Verdict) -> None:
+        self._count("outages", verdict.result, 1)
+        self._tallies["outages", verdict.kind, verdict.result] += 1
+
+    def take_tallies(self) -> dict[tuple[str, ...], int]:
+        """What has been counted for metrics since the last call: `("outages", kind, result)` and `("unknown_codes", scheme)`."""
+        tallies, self._tallies = dict(self._tallies), Counter()
+        return tallies
+
+    # --- what findings rest on ------------------------------------------------------------------------------
+
     def _watched(self, events: npt.NDArray[Any]) -> list[int]:
         """Indexes of new payments on accounts where a promise is watched."""
         flags = self._table.rows["flags"][events["row"]]
@@ -265,8 +348,10 @@ class AccountsStep:
         """Words for the events that a slot of evidence now holds."""
         events = batch.events
         kinds = _KINDS[reader.topic]
-        if reader.topic == ev.BOUNCE and (unknown := int(np.count_nonzero(events["kind"] == 0))):
-            self._count("bounces", "unknown_code", unknown)
+        if reader.topic == ev.BOUNCE:
+            for index in np.flatnonzero((events["kind"] == 0) & (events["outcome"] == ev.APPLIED)).tolist():
+                self._count("bounces", "unknown_code", 1)
+                self._tallies["unknown_codes", batch.records[index].scheme] += 1
         for index in np.flatnonzero(events["kept"]).tolist():
             event, record = events[index], batch.records[index]
             self._table.notes_of(int(event["row"])).events[int(event["id"])] = EventNote(
@@ -623,21 +708,27 @@ class AccountsStep:
         table = self._table
         clock = table.partition.clock = max(table.partition.clock, at)
         self._next_due_known = False  # what waits for its feed is due no more
+        self._let_pass(clock)
         numbers = set(table.evidence["row"][np.flatnonzero(table.dues[:, 0] <= clock)].tolist())
         if live:
             numbers.update(np.flatnonzero(table.row_dues <= clock).tolist())
         trigger = Trigger("ticks", str(clock), clock, traceparent)
-        events = np.zeros(len(numbers), EVENT)
-        # By key: the order must not depend on where this process happens to keep an account.
-        events["row"] = sorted(numbers, key=table.key_of)
-        events["topic"] = ev.TIME
-        events["at"] = clock
-        events["clock"] = clock
+        events = self._times(numbers, clock)
         events["kind"] = ev.LIVE if live else 0
         for finding in kernel.findings_of(self._process(events)) if numbers else ():
             self._say(finding, trigger)
         if self._means_wanted:
             self._tell_means(trigger)
+
+    def _times(self, numbers: Collection[int], clock: int) -> npt.NDArray[Any]:
+        """The passing of time for some accounts."""
+        events = np.zeros(len(numbers), EVENT)
+        # By key: the order must not depend on where this process happens to keep an account.
+        events["row"] = sorted(numbers, key=self._table.key_of)
+        events["topic"] = ev.TIME
+        events["at"] = clock
+        events["clock"] = clock
+        return events
 
     # --- counting -------------------------------------------------------------------------------------------
 

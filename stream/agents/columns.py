@@ -72,6 +72,18 @@ class Batch:
     refused: list[Refused]
     """The others."""
 
+    def part(self, start: int, stop: int) -> Batch:
+        """The records from `start` up to `stop`, without the refused."""
+        if start == 0 and stop == len(self.records):
+            return self
+        return Batch(
+            self.events[start:stop],
+            self.records[start:stop],
+            self.keys[start:stop],
+            self.source[start:stop],
+            [],
+        )
+
     def without(self, bad: dict[int, tuple[Reason, str]]) -> Batch:
         """The batch less some of its records, by their index here, which are refused."""
         if not bad:

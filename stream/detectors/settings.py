@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError, create_model
 
-from stream.detectors import base, habits
+from stream.detectors import base, habits, outage_guard
 from stream.detectors.registry import MODULES, NAMES, SIGNS
 from stream.errors import ConfigurationError
 
-OWN: Final[dict[str, Any]] = {**MODULES, "habits": habits}
+OWN: Final[dict[str, Any]] = {**MODULES, "habits": habits, "outage_guard": outage_guard}
 """Every module that has settings of its own, by name: the detectors, and what they share."""
 
 _fields: Final[dict[str, Any]] = {name: (module.Settings, ...) for name, module in OWN.items()}
@@ -40,7 +40,7 @@ def config_of(settings: Any) -> npt.NDArray[Any]:
 
 def versions(settings: Any) -> dict[str, str]:
     """What signals name: each detector's version, and eight digits of the hash of its settings."""
-    shared = settings.habits.model_dump_json()
+    shared = f"{settings.habits.model_dump_json()} {settings.outage_guard.model_dump_json()}"
     found = {}
     for name in NAMES:
         digest = hashlib.sha256(f"{getattr(settings, name).model_dump_json()} {shared}".encode()).hexdigest()
