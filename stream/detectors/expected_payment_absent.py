@@ -7,17 +7,19 @@ Sees
 Maths
     weight = sum over absent habits of  category weight * count / (count + 1) * (1 + again * (absent - 1))
 
-    where `count` is how many payments held the rhythm, and `absent` how many in a row did not come. Severity is the highest
-    threshold reached. It is raised when a payment lapses, changed when more lapse or fewer remain, and withdrawn when the
-    payment comes, however late, or when the habit is forgotten.
+    where `count` is how many payments held the rhythm, and `absent` how many in a row did not come. One that is absent alone
+    weighs at most `alone` until `alone_days` after the day on which it was expected. Severity is the highest threshold
+    reached. It is raised when a payment lapses, changed when more lapse or fewer remain, and withdrawn when the payment
+    comes, however late, or when the habit is forgotten.
 
 Cries wolf
-    A single subscription or insurance that stops was most often cancelled: alone it stays below the lowest threshold or only
-    watches, and ends by itself when the habit is forgotten. A payee of the same category that came since (a new supplier, a new
-    landlord) takes the absent one's place: it does not count. An account that is left, because its owner now
-    banks elsewhere, is silent and not in trouble: nothing counts while no event at all has come for `quiet_days` (but on own
-    credit products, which have no other life), nor when every habit of three or more is absent, incomes too. Nothing
-    becomes absent while the feed of payments is silent itself.
+    Steady people make a payment late too, by hand and by oversight: most of these come within two weeks of their day, which
+    is why a rent alone only watches so long. A single subscription or insurance that stops was most often cancelled: alone it
+    stays below the lowest threshold or only watches, and ends by itself when the habit is forgotten. A payee of the same
+    category that came since (a new supplier, a new landlord) takes the absent one's place: it does not count. An account that
+    is left, because its owner now banks elsewhere, is silent and not in trouble: nothing counts while no event at all has
+    come for `quiet_days` (but on own credit products, which have no other life), nor when every habit of three or more is
+    absent, incomes too. Nothing becomes absent while the feed of payments is silent itself.
 
 Undone
     A reversed payment is due again, and absent if its deadline is past: see `habits` for what cannot be taken back. A payment
@@ -39,10 +41,9 @@ from pydantic import Field
 
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import CATEGORIES
-from stream.detectors import habits
-from stream.detectors.base import Finding, Share, Told, WeightedLevels, figure, listed, mark, money, on, time_of
+from stream.detectors import habits, world
+from stream.detectors.base import Finding, Share, Threshold, Told, WeightedLevels, figure, listed, mark, money, on, time_of
 from stream.detectors.levels import DAY, FADED, NANO, NOTHING, PAID, conclude, level_of
-from stream.detectors.world import CURRENCY_CODES
 from stream.reference.categories import noun
 from stream.tables import event as ev
 from stream.tables.account import HABITS, REPAID
@@ -71,12 +72,16 @@ class Settings(WeightedLevels):
     """Settings of `expected_payment_absent`."""
 
     again: Share = Field(description="What each further absence in a row of the same payment adds, as a share of its weight.")
+    alone: Threshold = Field(description="The most that one payment weighs that is absent alone and not for long.")
+    alone_days: int = Field(ge=1, le=60, description="Days after the expected day for which that is so.")
     quiet_days: int = Field(ge=1, le=60, description="Days without any event after which an account is taken for left.")
 
 
 CONFIG = np.dtype(
     [
         ("again", "f8"),
+        ("alone", "f8"),
+        ("alone_days", "i8"),
         ("quiet", "i8"),
         ("thresholds", "f8", (3,)),
         ("category_weight", "f8", (64,)),
@@ -88,6 +93,8 @@ CONFIG = np.dtype(
 def configure(settings: Settings, config: npt.NDArray[Any]) -> None:
     """See `base`."""
     config["again"] = settings.again
+    config["alone"] = settings.alone
+    config["alone_days"] = settings.alone_days
     config["quiet"] = settings.quiet_days * DAY
     config["thresholds"] = settings.thresholds
     for index, category in enumerate(CATEGORIES):
@@ -128,26 +135,27 @@ def is_left(row: Any, clock: int, config: Any) -> bool:
 
 
 @compiled
-def weight_of(row: Any, k: int, config: Any) -> int:
-    """What the absence of habit `k` weighs, in billionths."""
-    slot = row["habits"][k]
+def weight_of(slot: Any, config: Any) -> int:
+    """What the absence of a habit weighs, in billionths."""
     count = float(int(slot["count"]))
     repeated = 1.0 + float(config["again"]) * float(int(slot["absent"]) - 1)
     return int(float(config["category_weight"][int(slot["category"])]) * count / (count + 1.0) * repeated * NANO + 0.5)
 
 
 @compiled
-def gather(row: Any, clock: int, config: Any, told: Any, world: Any) -> float:
-    """The weight of all that is absent; writes the gravest into the facts of `told`."""
+def gather(row: Any, sign: Any, clock: int, config: Any, told: Any, world: Any) -> float:
+    """The weight of all that is absent; writes the gravest into the facts of `told`, and into `sign` when time makes it weigh
+    more.
+    """
     facts = told["facts"]
-    total, others, listed = 0, 0, 0
+    total, listed, others, said = 0, 0, 0, 0
     left = is_left(row, clock, config)
-    said = 0
-    for _ in range(HABITS):
+    sign["due"] = 0
+    while not left:
         best, best_weight = -1, 0
         for k in range(HABITS):
-            if said >> k & 1 == 0 and is_absent(row, k, config) and not left and not is_replaced(row, k):
-                weight = weight_of(row, k, config)
+            if said >> k & 1 == 0 and is_absent(row, k, config) and not is_replaced(row, k):
+                weight = weight_of(row["habits"][k], config)
                 if weight > best_weight:
                     best, best_weight = k, weight
         if best < 0:
@@ -169,7 +177,13 @@ def gather(row: Any, clock: int, config: Any, told: Any, world: Any) -> float:
         listed += 1
     facts[OTHERS] = listed
     facts[OTHERS + 1] = others
-    return total / NANO
+    found = total / NANO
+    if listed == 1 and int(facts[5]) == 1 and found > float(config["alone"]):
+        ends = (int(facts[3]) + int(config["alone_days"]) + 1) * DAY - int(row["offset"]) * 60000
+        if clock < ends:
+            found = float(config["alone"])
+            sign["due"] = ends
+    return found
 
 
 @compiled
@@ -186,10 +200,10 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     before = int(sign["severity"])
     if not absent and before == 0 and int(sign["held"]) == 0:
         return NOTHING
-    now = gather(row, int(event["clock"]), config, told, world)
-    was = float(sign["score"])
+    was, due = float(sign["score"]), int(sign["due"])
+    now = gather(row, sign, int(event["clock"]), config, told, world)
     held = 1 if absent else 0
-    if now == was and held == int(sign["held"]):
+    if now == was and held == int(sign["held"]) and due == int(sign["due"]):
         return NOTHING
     event["touched"] = 1
     sign["held"] = held
@@ -206,7 +220,7 @@ def _payment(facts: Sequence[int]) -> tuple[str, str]:
     """What it is, and what is said of it."""
     category, amount, currency, expected, last, absent, cadence = facts
     name = noun(CATEGORIES[category])
-    usual = money(amount, CURRENCY_CODES[currency - 1]) if currency > 0 else ""
+    usual = money(amount, world.CURRENCY_CODES[currency - 1]) if currency > 0 else ""
     about = f", usually about {usual}," if usual else ""
     again = f", for the {_TIMES[min(absent, 5)]} time in a row" if absent > 1 else ""
     before = f"; the last one was on {on(last)}" if last > 0 else ""

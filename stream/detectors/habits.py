@@ -33,7 +33,7 @@ Maths
 
 Slots
     A newcomer takes a free slot, else that of a payment without rhythm: one that has not come back for 45 days, or one of a
-    lesser kind. A habit that holds is never given up for a newcomer, so that no crowd of shops can empty the memory.
+    lesser kind; or that of an absent habit of its own category, which it replaces. A habit that holds is never given up for a newcomer, so that no crowd of shops can empty the memory.
 
 Undone
     A reversed payment is taken back where it was the latest of its habit: what it paid is due again, unless the payment lay off
@@ -431,9 +431,10 @@ def settle_in(row: Any, event: Any, day: int, config: Any) -> None:
         if int(slot["subject"]) == 0:
             best = k
             break
-        if int(slot["due"]) == 0:
+        replaced = int(slot["absent"]) > 0 and int(slot["category"]) == int(event["category"])
+        if int(slot["due"]) == 0 or replaced:
             rank = int(config["rank"][int(slot["category"])])
-            if day - int(slot["last"]) > PENDING:
+            if replaced or day - int(slot["last"]) > PENDING:
                 rank = -1
             if rank < best_rank or (rank == best_rank and best >= 0 and int(slot["last"]) < best_last):
                 best, best_rank, best_last = k, rank, int(slot["last"])
