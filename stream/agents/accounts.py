@@ -171,7 +171,7 @@ class AccountsStep:
                 "bounces": int(row["bounces"]),
                 "missed_bills": int(row["missed_bills"]),
                 "bounce_pressure": float(bounce_pressure.score(evidence, clock, config["bounce_pressure"])),
-                "missed_bills_weight": float(missed_bills.score(evidence, clock, config["missed_bills"])),
+                "missed_bills_weight": float(missed_bills.score(evidence, config["missed_bills"])),
                 **{name: float(signs[number]["score"]) for number, name in enumerate(NAMES) if number > 1},
                 "arrears": arrears_clock.standing_at(row, evidence["arrears"], clock)._asdict(),
                 "arrears_moves": arrears_clock.moves(evidence["arrears"]),
