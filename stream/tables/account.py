@@ -280,12 +280,13 @@ ARREARS = np.dtype(
 
 RECOVERY = np.dtype(
     [
-        ("trouble", "i8"),  # when something was last wrong, ms; 0: nothing is remembered
-        ("paid", "i8"),  # the latest payment on time since, ms
-        ("events", "i8", (SLOTS,)),  # ids of payments on time since
-        ("streak", "i2"),  # payments on time since
+        ("ended", "i8"),  # when the last trouble ended, ms; 0 while there is some, or none is remembered
+        ("events", "i8", (SLOTS,)),  # ids of the latest payments on time since; the slot is the number modulo SLOTS
+        ("first", "i4"),  # local day of the first of them
         ("low", "i4"),  # the lowest balance of the trouble, whole currency units
-        ("spare", "i1", (2,)),
+        ("streak", "i2"),  # payments on time since
+        ("state", "i1"),  # of `recovery`: 0 nothing is remembered, 1 there is trouble, 2 it is over
+        ("spare", "i1", (5,)),
     ]
 )
 """Of `recovery`."""
