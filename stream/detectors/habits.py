@@ -21,7 +21,8 @@ Maths
         the grace, in working days of the account's country, after the later of `due` and one period after the latest payment
 
     so that neither a changed date nor a part paid in between raises an alarm that stays. Payments off the plan wear the habit
-    down (`count`), those on it build it up; below two nothing is expected any more.
+    down (`count`), those on it build it up; below two nothing is expected any more. Weeks must be kept to the day, and a second
+    payment within a week wears too: else any frequent income would look weekly.
 
     When the deadline has passed while payments keep coming (see `event.LIVE`), the habit is `absent`, once for each planned
     day, until a payment comes, however late. After some absences in a row it is forgotten: it was cancelled. A rhythm that has
@@ -33,7 +34,8 @@ Maths
 
 Slots
     A newcomer takes a free slot, else that of a payment without rhythm: one that has not come back for 45 days, or one of a
-    lesser kind; or that of an absent habit of its own category, which it replaces. A habit that holds is never given up for a newcomer, so that no crowd of shops can empty the memory.
+    lesser kind; or that of an absent habit of its own category, which it replaces. A habit that holds is never given up for a
+    newcomer, so that no crowd of shops can empty the memory.
 
 Undone
     A reversed payment is taken back where it was the latest of its habit: what it paid is due again, unless the payment lay off
@@ -99,6 +101,7 @@ SAME: Final = 3
 """Days within which a second payment is a part of the first."""
 PENDING: Final = 45
 """Days for which a payment without rhythm keeps its slot against its equals."""
+SATURDAY: Final = 5
 UNDOABLE: Final = 45
 """Days after a payment within which its reversal is told."""
 
@@ -457,8 +460,10 @@ def moved(usual: int, amount: int) -> int:
 
 @compiled
 def is_near(row: Any, day: int, expected: int, world: Any) -> bool:
-    """Whether `day` is the expected one, or it was moved to a working day."""
-    return bool(working_on_or_before(row, expected, world) <= day <= working_on_or_after(row, expected, world))
+    """Whether `day` is the expected one or, where that is a bank holiday, the working day beside it."""
+    if day == expected or weekday(expected) >= SATURDAY:
+        return bool(day == expected)
+    return bool(day == working_on_or_before(row, expected, world) or day == working_on_or_after(row, expected, world))
 
 
 @compiled
@@ -525,16 +530,21 @@ def go_on(row: Any, slot: Any, day: int, world: Any) -> bool:
     cadence, last, count, absent = int(slot["cadence"]), last_of(slot), int(slot["count"]), int(slot["absent"])
     steps = periods_from(row, slot, day, world)
     aim = plan(row, slot, due_of(slot), steps, world)
-    on_plan = day - aim <= TOLERANCE[cadence]
+    weeks = MONTHS[cadence] == 0
+    on_plan = is_near(row, day, aim, world) if weeks else day - aim <= TOLERANCE[cadence]
     if steps >= 0:
         slot["absent"] = 0
+        worn = weeks and not on_plan
         if on_plan:
             slot["count"] = min(count + 1, 127)
     elif absent > 0:
         # Late: for the latest that did not come, unless it was made for an earlier one.
         late = day >= lapsed_day(row, slot, world) - TOLERANCE[cadence]
         slot["absent"] = 0 if late else min(absent, -steps - 1)
-    elif day > last and day - last > SAME and not on_plan:
+        worn = False
+    else:
+        worn = day > last and (weeks or (not on_plan and day - last > SAME))
+    if worn:
         slot["count"] = count - 1
         if count - 1 < FADES:
             begin(slot, day)
