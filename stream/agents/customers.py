@@ -489,9 +489,11 @@ class CustomersStep:
             if each.customer_id != customer.customer_id and each.hold_kind in self._policy.holds.shared
         ]
         customer.overflow = customer.overflow or len(pauses) > table.MAX_PAUSES
+        known = customer.accounts.get(event.account_id)
         customer.accounts[event.account_id] = table.AccountFacts(
-            event.account_id, to_ms(event.as_of), event.role, event.product, pauses[: table.MAX_PAUSES]
-        )
+            event.account_id, to_ms(event.as_of), event.role, event.product, pauses[: table.MAX_PAUSES],
+            _arrears(event, known), _means(event, known),
+        )  # fmt: skip
         while len(customer.accounts) > table.MAX_ACCOUNTS:
             idle = [
                 each for each in customer.accounts.values() if not each.pauses and each.role != "guarantor"
@@ -533,6 +535,28 @@ class CustomersStep:
         trace = traceparent_of(record.headers) or b""
         for customer_id in sorted(self._spoken_to):
             self._evaluate(self._open(customer_id), "operator", trace)
+
+
+def _arrears(event: account_facts.AccountFactsRecord, known: table.AccountFacts | None) -> table.Arrears | None:
+    """The arrears that a record of facts tells, or those that were known where it tells nothing of them."""
+    if event.change == "payment":
+        return known.arrears if known is not None else None
+    if event.past_due_since is None:
+        return None
+    return table.Arrears(
+        to_ms(event.as_of), event.days_past_due_treatment, event.days_past_due_contractual, event.days_past_due_regulatory,
+        event.arrears or "", event.past_due_since.isoformat(),
+    )  # fmt: skip
+
+
+def _means(event: account_facts.AccountFactsRecord, known: table.AccountFacts | None) -> table.Means | None:
+    """The same for means."""
+    if event.change in ("payment", "arrears"):
+        return known.means if known is not None else None
+    if event.income_monthly_low is None and event.next_income_on is None and event.priority_bills_monthly is None:
+        return None
+    next_income_on = event.next_income_on.isoformat() if event.next_income_on else ""
+    return table.Means(event.currency, event.income_monthly_low or "", next_income_on, event.priority_bills_monthly or "")
 
 
 def _operate(

@@ -134,8 +134,8 @@ Verdict = Literal["allow", "defer", "refuse"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 FactsChange = Literal["profile", "payment", "pause", "erased", "arrears", "means"]
-"""What brought a record of facts about. `payment` tells of payments alone; `arrears` of arrears, and of means and payments made
-only where they are there.
+"""What brought a record of facts about. `payment` tells of payments alone and `arrears` of arrears alone: what they leave out is
+as it was.
 """
 FACTS_CHANGES: Final[tuple[FactsChange, ...]] = get_args(FactsChange)
 

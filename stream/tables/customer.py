@@ -109,6 +109,27 @@ class Pause(msgspec.Struct, omit_defaults=True):
     until: int | None = None
 
 
+class Arrears(msgspec.Struct, omit_defaults=True):
+    """How far an account was past due at `at` (ms). It goes on counting from there, pauses apart."""
+
+    at: int
+    treatment: int
+    contractual: int
+    regulatory: int
+    amount: str
+    since: str
+    """The oldest due date that is unpaid."""
+
+
+class Means(msgspec.Struct, omit_defaults=True):
+    """What an account can count on and must pay, as last told. Amounts in `currency`; empty where not known."""
+
+    currency: str
+    income_low: str = ""
+    next_income_on: str = ""
+    priority_bills: str = ""
+
+
 class AccountFacts(msgspec.Struct, omit_defaults=True):
     """What this stage must know of an account."""
 
@@ -117,6 +138,8 @@ class AccountFacts(msgspec.Struct, omit_defaults=True):
     role: str
     product: str
     pauses: list[Pause] = []
+    arrears: Arrears | None = None
+    means: Means | None = None
 
 
 class Nudge(msgspec.Struct, omit_defaults=True):

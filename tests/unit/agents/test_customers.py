@@ -11,6 +11,7 @@ import pytest
 from stream.contracts import DECODE
 from stream.engine.step import Placement
 from stream.errors import Reason
+from stream.tables import customer as table
 from stream.topics import BY_NAME
 from tests.unit.agents.customers_bank import (
     START,
@@ -870,3 +871,26 @@ def test_what_a_nudge_says_names_no_amount_no_payee_and_no_sensitive_fact() -> N
     assert "mental" not in json.dumps(nudge)
     assert "B1" not in json.dumps(nudge)
     assert "A payment from your account …0001 did not go through." in params["text"]
+
+
+# --- what accounts tell
+
+
+def test_arrears_and_means_are_kept_until_a_record_tells_of_them_anew() -> None:
+    bank = Bank()
+    bank.customer(START)
+    past_due = {"days_past_due_treatment": 2, "days_past_due_contractual": 12, "arrears": "60.00", "past_due_since": "2026-02-18"}
+    bank.facts(START, change="means", income_monthly_low="1800.00", next_income_on="2026-03-27", **past_due)
+    bank.facts(START + hours(1), change="payment")
+    kept = known(bank)
+    assert kept.arrears == table.Arrears(ms(START), 2, 12, 0, "60.00", "2026-02-18")
+    assert kept.means == table.Means("GBP", "1800.00", "2026-03-27")
+    bank.facts(START + hours(2), change="arrears")
+    assert (known(bank).arrears, known(bank).means) == (None, kept.means)
+    bank.facts(START + hours(3), change="profile")
+    assert known(bank).means is None
+
+
+def known(bank: Bank) -> table.AccountFacts:
+    rows = dict(bank.run().drained.rows)
+    return table.decode(rows[table.changelog_key("C1")] or b"").accounts["A-0001"]
