@@ -32,7 +32,7 @@ from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, FactsChange, 
 from stream.detectors import arrears_clock, bounce_pressure, kernel, missed_bills, world
 from stream.detectors.base import Finding, time_of
 from stream.detectors.levels import CAUSES, CHANGED, RAISED, SWITCHED_OFF, WITHDRAWN, severity_name
-from stream.detectors.outage_guard import KINDS, SWEEP, Episode, Guard, Verdict, to_sweep, with_outages
+from stream.detectors.outage_guard import KINDS, SWEEP, Episode, Guard, Payers, Verdict, to_sweep, with_outages
 from stream.detectors.registry import NAMES, SIGNS
 from stream.detectors.settings import CONFIG, config_of, versions
 from stream.engine import ticks
@@ -66,7 +66,7 @@ class AccountsStep:
         self._placement = placement
         self._world = world.bare()
         self._table = AccountTable()
-        self._guard = Guard(settings.outage_guard)
+        self._guard, self._payers = Guard(settings.outage_guard), Payers()
         self._tallies: Counter[tuple[str, ...]] = Counter()
         self.configure(settings)
         self._outputs: list[Output] = []
@@ -86,6 +86,7 @@ class AccountsStep:
         self._config = config_of(settings)
         self._versions = versions(settings)
         self._guard.configure(settings.outage_guard)
+        self._payers.configure(settings.outage_guard)
         self._settled = False
 
     # --- the step -------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ class AccountsStep:
         """Takes back rows of earlier drains, in their order. StateError where they are of an unknown
         version.
         """
-        self._table.restore(self._guard.take_back(rows))
+        self._table.restore(self._guard.take_back(self._payers.take_back(rows)))
         self._settled = False
 
     def _settle(self) -> None:
@@ -104,7 +105,7 @@ class AccountsStep:
         self._means_wanted = set(np.flatnonzero(table.rows["flags"][: len(table.keys)] & MEANS_WANTED).tolist())
         for code in np.unique(table.rows["country"][: len(table.keys)]).tolist():
             self._world = world.with_country(self._world, country_of(code))
-        self._world = with_outages(self._world, self._guard)
+        self._world = with_outages(self._world, self._guard)._replace(payers=self._payers.array, patience=self._payers.patience)
         row_dues = table.row_dues[: len(table.keys)]
         kernel.note_all_dues(table.rows, table.evidence, table.dues, row_dues, self._config, self._world)
         self._next_due_known = False
@@ -123,7 +124,7 @@ class AccountsStep:
         """What changed and what was said since the last drain."""
         outputs, self._outputs = self._outputs, []
         self._keep_tally()
-        return Drained(self._table.drain() + self._guard.drain(), outputs)
+        return Drained(self._table.drain() + self._guard.drain() + self._payers.drain(), outputs)
 
     def next_due(self) -> int | None:
         """The earliest event time (ms) at which the passing of time alone changes or raises a signal."""
@@ -227,6 +228,8 @@ class AccountsStep:
         events = batch.events
         if not len(events):
             return
+        if reader.topic == ev.PAYMENT and self._payers.reserve(len(events)):
+            self._world = self._world._replace(payers=self._payers.array)
         found = self._process(events)
         duplicates = int(np.count_nonzero(events["outcome"]))
         self._count(topic, "applied", len(events) - duplicates)

@@ -58,7 +58,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from stream.contracts.vocabulary import CATEGORIES, SCHEMES, Category
-from stream.detectors import base
+from stream.detectors import base, outage_guard
 from stream.detectors import world as worlds
 from stream.reference.categories import priority
 from stream.tables import event as ev
@@ -125,6 +125,8 @@ BY_CARD: Final = SCHEMES.index("card")
 COUNCIL_TAX: Final = CATEGORIES.index("council_tax")
 DAY: Final = worlds.DAY
 
+is_silent = outage_guard.is_silent
+see_payer = outage_guard.see_payer
 local_day = worlds.local_day
 working_before = worlds.working_before
 add_working = worlds.add_working
@@ -581,20 +583,22 @@ def undo(row: Any, slot: Any, day: int, world: Any) -> None:
 
 
 @compiled
-def silent(row: Any, slot: Any, day: int, world: Any) -> bool:
-    """Whether an absence must not be decided on this day, because more than this account is silent: it is put off to the next.
-
-    `slot["subject"]` is the obligation's id, else the payee's.
-    """
-    return False
-
-
-@compiled
 def deadline(row: Any, slot: Any, config: Any, world: Any) -> int:
     """The last day on which what is due may still come."""
     cadence = int(slot["cadence"])
     day = max(due_of(slot), last_of(slot) + DAYS[cadence])
     return int(add_working(row, day, int(config["grace"][cadence]) + 0, world))
+
+
+@compiled
+def silent(row: Any, slot: Any, today: int, config: Any, world: Any) -> bool:
+    """Whether an absence must not be decided today, because nobody is paid by this payer: it is put off to the next day."""
+    if int(slot["last"]) == 0:
+        return False
+    cadence = int(slot["cadence"])
+    expected = min(int(slot["due"]), int(slot["last"]) + DAYS[cadence])
+    last = int(add_working(row, expected, int(config["grace"][cadence]), world))
+    return bool(is_silent(int(slot["subject"]), expected, last, today, world))
 
 
 @compiled
@@ -609,7 +613,7 @@ def lapse(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
     """Decides what has become absent before `today`."""
     cadence = int(slot["cadence"])
     while int(slot["due"]) > 0 and deadline(row, slot, config, world) < today:
-        if silent(row, slot, today, world):
+        if silent(row, slot, today, config, world):
             put_off(row, slot, today, config, world)
             return
         absent = int(slot["absent"]) + 1
@@ -634,6 +638,8 @@ def learn(row: Any, event: Any, config: Any, world: Any) -> None:
                 lapse(row, row["habits"][k], today, config, world)
     if topic != PAYMENT or not is_learned(row, event, config):
         return
+    if int(event["obligation"]) == 0 and int(event["status"]) == BOOKED:
+        see_payer(row, event, world)
     day = local_day(row, int(event["at"]))
     k = find(row, event)
     if k < 0:

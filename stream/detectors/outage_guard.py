@@ -52,8 +52,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from stream.contracts.vocabulary import CATEGORIES, Category
 from stream.detectors import base
-from stream.detectors.world import OUTAGE, World
+from stream.detectors.world import OUTAGE, PAYER, World, local_day
 from stream.errors import StateError
 from stream.tables.account import COUNTED, NEVER, SETTLED, SUSPENDED
 from stream.tables.compiled import compiled
@@ -121,6 +122,150 @@ def held_back(slot: Any, world: Any) -> int:
         if own == key and int(outage["since"]) <= int(slot["at"]) < int(outage["until"]):
             held = max(held, DROPPED if int(outage["dropped"]) > 0 else HELD)
     return held
+
+
+# --- silence ------------------------------------------------------------------------------------------------
+
+PERIOD: Final = 32
+"""Days for which accounts are marked together."""
+EARLY: Final = 3
+"""Days before an expected payment from which others' payments show that the payer is not silent."""
+_BITS: Final = 62
+_RECENT: Final = 70
+"""Days after which a payer that was not heard of is not silent, but gone."""
+_STALE: Final = 100
+"""Days after which nothing that is known of a payer makes a difference."""
+_NEVER_SILENT: Final = 1 + _BITS
+_USED: Final = 2
+_PERSONAL: Final[frozenset[Category]] = frozenset(("rent", "personal_debt", "child_maintenance", "childcare", "medical", "other"))
+"""Seldom paid by many to one: not worth the room."""
+SHARED: Final = tuple(0 if category in _PERSONAL else 1 for category in CATEGORIES)
+
+
+@compiled
+def slot_of(payee: int, payers: Any) -> int:
+    """Where a payer is, or where it would be."""
+    mask = len(payers) - 1
+    k = (payee ^ (payee >> 29)) & mask
+    while int(payers[k]["payee"]) != 0 and int(payers[k]["payee"]) != payee:
+        k = (k + 1) & mask
+    return k
+
+
+@compiled
+def see_payer(row: Any, event: Any, world: Any) -> None:
+    """Marks the account of a booked payment, which names no obligation, with its payer or biller."""
+    payee, room = int(event["payee"]), len(world.payers)
+    if SHARED[int(event["category"])] == 0 or int(world.patience[_USED]) * 10 >= room * 9:
+        return
+    payer = world.payers[slot_of(payee, world.payers)]
+    day = local_day(row, int(event["at"]))
+    period = day // PERIOD
+    if int(payer["payee"]) == 0:
+        payer["payee"] = payee
+        payer["period"] = period
+        world.patience[_USED] += 1
+    step = period - int(payer["period"])
+    if step > 0:
+        payer["before"] = int(payer["marks"]) if step == 1 else 0
+        payer["marks"] = 0
+        payer["period"] = period
+    account = int(event["account"])
+    mark = 1 << ((account ^ (account >> 31)) % _BITS)
+    marks, before = int(payer["marks"]), int(payer["before"])
+    if step >= 0 and marks & mark == 0:
+        payer["marks"] = marks | mark
+        payer["dirty"] = 1
+    elif step == -1 and before & mark == 0:
+        payer["before"] = before | mark
+        payer["dirty"] = 1
+    if day > int(payer["last"]):
+        payer["last"] = day
+        payer["dirty"] = 1
+
+
+@compiled
+def is_silent(payee: int, expected: int, deadline: int, today: int, world: Any) -> bool:
+    """Whether what was expected of a payer or biller (local days; it may still come on `deadline`) is put off `today`, for nobody
+    has been paid by it since.
+    """
+    if len(world.payers) == 0 or today > deadline + int(world.patience[1]):
+        return False
+    payer = world.payers[slot_of(payee, world.payers)]
+    last = int(payer["last"])
+    if int(payer["payee"]) == 0 or last >= expected - EARLY or last < today - _RECENT:
+        return False
+    marks, accounts = int(payer["marks"]) | int(payer["before"]), 0
+    while marks > 0:
+        marks &= marks - 1
+        accounts += 1
+    return accounts >= int(world.patience[0])
+
+
+@compiled
+def insert(rows: Any, payers: Any) -> int:
+    """Writes payers into a table with room for them. Returns how many were not there."""
+    added = 0
+    for i in range(len(rows)):
+        k = slot_of(int(rows[i]["payee"]), payers)
+        added += 1 if int(payers[k]["payee"]) == 0 else 0
+        payers[k] = rows[i]
+    return added
+
+
+class Payers:
+    """The payers and billers of one partition. `array` and `patience` are those of `World`: ask anew after `reserve`."""
+
+    KEY: Final = b"\x04"
+    """In front of the changelog keys."""
+    _VALUE: Final = b"\x01"
+    """The schema version, in front of the values."""
+
+    def __init__(self) -> None:
+        self.array = np.zeros(1 << 12, PAYER)
+        self.patience = np.zeros(3, np.int64)
+
+    def configure(self, settings: Settings) -> None:
+        """Goes on under other settings."""
+        self.patience[0] = settings.accounts if settings.enabled else _NEVER_SILENT
+        self.patience[1] = settings.silence_days
+
+    def reserve(self, more: int) -> bool:
+        """Room for so many more; returns whether `array` is another one. What is stale does not move along."""
+        if (int(self.patience[_USED]) + more) * 2 <= len(self.array):
+            return False
+        kept = self.array[self.array["payee"] != 0]
+        kept = kept[kept["last"] >= kept["last"].max(initial=0) - _STALE]
+        size = len(self.array)
+        while (len(kept) + more) * 2 > size:
+            size *= 2
+        self.array = np.zeros(size, PAYER)
+        self.patience[_USED] = insert(kept, self.array)
+        return True
+
+    def drain(self) -> list[tuple[bytes, bytes | None]]:
+        """The changelog rows of all that changed since the last call."""
+        changed = np.flatnonzero(self.array["dirty"])
+        self.array["dirty"][changed] = 0
+        rows = self.array[changed]
+        return [(self.KEY + row["payee"].tobytes(), self._VALUE + row.tobytes()) for row in rows]
+
+    def take_back(self, rows: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Keeps what an earlier `drain` gave out; yields the rest. StateError for an unknown version."""
+        found = []
+        for name, value in rows:
+            if name[:1] != self.KEY:
+                yield name, value
+            elif value is not None:
+                if value[:1] != self._VALUE or len(value) != 1 + PAYER.itemsize:
+                    raise StateError("the payers' rows of the accounts changelog have an unknown schema version")
+                found.append(value[1:])
+        if found:
+            self.reserve(len(found))
+            self.patience[_USED] += insert(np.frombuffer(b"".join(found), PAYER), self.array)
+
+
+# --- bursts, across accounts ---------------------------------------------------------------------------------
 
 
 class Episode(msgspec.Struct, array_like=True):

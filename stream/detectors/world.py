@@ -30,6 +30,20 @@ OUTAGE = np.dtype(
 """One outage whose bounces are held back."""
 
 
+PAYER = np.dtype(
+    [
+        ("payee", "i8"),  # 0: a free slot
+        ("marks", "i8"),  # a bitmap of the accounts of `period`
+        ("before", "i8"),  # of the period before it
+        ("last", "i4"),  # local day of the latest payment of anybody
+        ("period", "i2"),  # of `outage_guard`
+        ("dirty", "i1"),  # 1: the next drain must write it. Of this process alone: stored as 0
+        ("spare", "i1"),
+    ]
+)
+"""One payer or biller, and who has been paid by it or has paid it."""
+
+
 class World(NamedTuple):
     """Arrays for compiled code."""
 
@@ -41,13 +55,17 @@ class World(NamedTuple):
     """Minor units in a whole currency unit, by currency number."""
     outages: npt.NDArray[Any]
     """Rows of `OUTAGE`: those that hold bounces back."""
+    payers: npt.NDArray[Any]
+    """Rows of `PAYER`, found by hash; none where nobody looks for silence."""
+    patience: npt.NDArray[np.int64]
+    """Of `outage_guard`: accounts from which a payer's silence says something, days that it puts off, payers in use."""
 
 
 def bare() -> World:
     """A world without countries."""
     units = np.array([1, *(10 ** currencies.EXPONENTS[code] for code in CURRENCY_CODES)], np.int64)
     calendars = np.zeros(working_days.CODES + 1, np.int16), working_days.before(None)[None, :].copy()
-    return World(*calendars, units, np.zeros(0, OUTAGE))
+    return World(*calendars, units, np.zeros(0, OUTAGE), np.zeros(0, PAYER), np.zeros(3, np.int64))
 
 
 def with_country(world: World, country: str | None) -> World:

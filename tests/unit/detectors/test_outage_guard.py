@@ -10,11 +10,26 @@ import numpy as np
 import pytest
 
 from stream.agents.accounts import AccountsStep
-from stream.detectors import settings
-from stream.detectors.outage_guard import BY_BILLER, DAY, HOUR, LEARNING, LONGEST, MARKS, Episode, Guard
-from stream.tables.account import BOUNCE_SLOT, NEVER
+from stream.contracts.vocabulary import CATEGORIES
+from stream.detectors import settings, world
+from stream.detectors.outage_guard import (
+    BY_BILLER,
+    DAY,
+    HOUR,
+    LEARNING,
+    LONGEST,
+    MARKS,
+    Episode,
+    Guard,
+    Payers,
+    is_silent,
+    see_payer,
+)
+from stream.engine import ticks
+from stream.tables.account import ACCOUNT, BOUNCE_SLOT, NEVER
+from stream.tables.event import EVENT
 from stream.tables.hashing import hash_text
-from tests.unit.agents.test_accounts_step import WHOLE, Rec, account, bounce, payment, tick, values
+from tests.unit.agents.test_accounts_step import WHOLE, Rec, account, bounce, ms, payment, tick, values
 
 START = 20_000 * DAY
 READY = START + LEARNING
@@ -226,3 +241,105 @@ def test_of_two_outages_the_collected_one_never_counts_and_the_other_does_in_the
     during = [one for one in signals if "2026-04-16" <= one["occurred_at"] < "2026-04-20" and one["status"] == "raised"]
     after = [one for one in signals if "2026-04-20" <= one["occurred_at"] < "2026-04-30" and one["status"] == "raised"]
     assert len(during) < 10 < len(after), json.dumps([len(during), len(after)])
+
+
+# --- silence ------------------------------------------------------------------------------------------------
+
+TODAY = 20_500
+PAYER = hash_text("acme")
+
+
+def payers_of(accounts: Iterable[int], day: int, payers: Payers | None = None) -> Payers:
+    """Payers after a salary of `PAYER` to each account."""
+    payers = payers or Payers()
+    payers.configure(OWN)
+    seen = world.bare()._replace(payers=payers.array, patience=payers.patience)
+    row, event = np.zeros(1, ACCOUNT)[0], np.zeros(1, EVENT)[0]
+    event["category"], event["payee"], event["at"] = CATEGORIES.index("salary"), PAYER, day * DAY
+    for number in accounts:
+        event["account"] = hash_text(f"account {number}")
+        see_payer(row, event, seen)
+    return payers
+
+
+def put_off(payers: Payers, expected: int, today: int = TODAY) -> bool:
+    """Whether what is expected of `PAYER`, and may come until five days later, is put off."""
+    seen = world.bare()._replace(payers=payers.array, patience=payers.patience)
+    return bool(is_silent(PAYER, expected, expected + 5, today, seen))
+
+
+def test_a_payer_of_many_that_paid_nobody_since_is_silent_for_a_week_beyond_the_deadline() -> None:
+    payers = payers_of(range(40), TODAY - 36)
+    for late in range(6, 6 + 7):
+        assert put_off(payers, TODAY - late)
+    assert not put_off(payers, TODAY - 13)
+
+
+@pytest.mark.parametrize(("ago", "silent"), [(11, True), (10, True), (9, False), (3, False)])
+def test_one_who_was_paid_shows_that_a_payer_is_not_silent(ago: int, silent: bool) -> None:
+    payers = payers_of([7], TODAY - ago, payers_of(range(40), TODAY - 36))
+    assert put_off(payers, TODAY - 6) == silent
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_payer_of_fewer_than_twenty_is_never_silent_however_often_it_paid(seed: int) -> None:
+    payers = payers_of(range(seed * 100, seed * 100 + 19), TODAY - 64)
+    assert not put_off(payers_of(range(seed * 100, seed * 100 + 19), TODAY - 36, payers), TODAY - 6)
+
+
+def test_accounts_that_were_paid_long_ago_are_no_longer_counted() -> None:
+    payers = payers_of(range(40), TODAY - 136)
+    assert not put_off(payers_of(range(3), TODAY - 36, payers), TODAY - 6)
+
+
+def test_an_unknown_payer_and_a_guard_switched_off_put_nothing_off() -> None:
+    assert not put_off(payers_of([], TODAY), TODAY - 6)
+    payers = payers_of(range(40), TODAY - 36)
+    payers.configure(OWN.model_copy(update={"enabled": False}))
+    assert not put_off(payers, TODAY - 6)
+
+
+def test_payers_grow_are_drained_and_taken_back() -> None:
+    payers = payers_of(range(40), TODAY - 36)
+    rows = payers.drain()
+    assert len(rows) == 1
+    assert payers.drain() == []
+    assert sum(len(name) + len(value or b"") for name, value in rows) < 60
+    twin = Payers()
+    assert list(twin.take_back([(b"other", b"x"), *rows])) == [(b"other", b"x")]
+    assert twin.drain() == []
+    twin.configure(OWN)
+    assert put_off(twin, TODAY - 6)
+    before = len(twin.array)
+    assert twin.reserve(before)
+    assert not twin.reserve(1)
+    assert len(twin.array) > before
+    assert put_off(twin, TODAY - 6)
+
+
+def payroll(paid: Sequence[int]) -> Log:
+    """Thirty people of one employer, paid on the given days; of them A0 buys something every third day."""
+    names = [f"A{number}" for number in range(30)]
+    log: Log = [account(name, -1, (f"C{name}",)) for name in names]
+    told = [
+        payment(f"s{name}/{day}", day, at=name, counterparty_id="acme", category="salary", direction="credit", amount="2000")
+        for day in paid
+        for name in names
+    ]
+    told += [payment(f"g{day}", day, at="A0", category="groceries", counterparty_id=f"S{day}") for day in range(0, 150, 3)]
+    told += [("ticks", Rec(0, ms(day), None, alive(day))) for day in range(150)]
+    return log + sorted(told, key=lambda each: each[1].timestamp)
+
+
+def alive(day: float) -> bytes:
+    return ticks.encode(ticks.Tick("accounts", 0, ms(day), True, ("payments",)))
+
+
+@pytest.mark.parametrize("paid", [(0, 31, 61, 92), (0, 31, 61, 92, 131)])
+def test_neither_cuts_nor_restarts_show_while_a_payer_is_silent(paid: Sequence[int]) -> None:
+    log = payroll(paid)
+    whole = played(log, [])
+    cuts = range(150, len(log), 7)
+    assert played(log, cuts, restart=True) == whole
+    drops = [json.loads(value or b"") for topic, key, value in whole if topic == "signals" and key == b"CA0"]
+    assert [one["status"] for one in drops if one["detector"] == "income_drop"] == (["raised"] if len(paid) == 4 else [])
