@@ -61,7 +61,6 @@ VERSION: Final = "1"
 DETECTOR: Final = 6
 
 PAYMENT: Final = ev.PAYMENT
-TIME: Final = ev.TIME
 BOOKED: Final = ev.BOOKED
 NO_BALANCE: Final = ev.NO_BALANCE
 
@@ -266,12 +265,19 @@ def score(row: Any, month: int, units: int, config: Any) -> float:
 
 
 @compiled
-def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
-    """See `base`."""
+def matters(row: Any, event: Any, world: Any) -> bool:
+    """Whether an event can raise the score: a new low of its month, or a balance below zero."""
     if not tells(event) or (int(row["flags"]) & REPAID != 0 and int(row["limit"]) == 0):
         return False
-    # Only a new low of its month can raise anything.
-    if low_of(row, calendar_month(local_day(row, int(event["at"])))) != floor_units(event, world):
+    if int(event["balance"]) < 0:
+        return True
+    return low_of(row, calendar_month(local_day(row, int(event["at"])))) == floor_units(event, world)
+
+
+@compiled
+def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """See `base`."""
+    if not matters(row, event, world):
         return False
     month = calendar_month(local_day(row, int(event["clock"])))
     return score(row, month, int(world.units[int(event["currency"])]), config) >= float(config["thresholds"][0])
@@ -282,12 +288,12 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this detector."""
     sign = evidence["signs"][DETECTOR]
     before, clock = int(sign["severity"]), int(event["clock"])
-    if not tells(event) and (before == 0 or int(event["topic"]) != TIME or clock < int(sign["due"])):
-        return NOTHING
     # The passing of time has no currency: it is kept with the sign.
-    currency = int(event["currency"])
-    if int(event["topic"]) == TIME:
-        currency = int(sign["spare"][0]) * 100 + int(sign["spare"][1])
+    currency = int(sign["spare"][0]) * 100 + int(sign["spare"][1])
+    if matters(row, event, world):
+        currency = int(event["currency"])
+    elif before == 0 or clock < int(sign["due"]):
+        return NOTHING
     units = int(world.units[currency])
     month = calendar_month(local_day(row, clock))
     now = score(row, month, units, config)

@@ -313,6 +313,8 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     """Takes one event in. Returns a code of `levels`; the details are then in the account's sign of this detector."""
     sign, facts = evidence["signs"][DETECTOR], told["facts"]
     before, clock = int(sign["severity"]), int(event["clock"])
+    if before == 0 and int(sign["spare"][1]) == 0 and not wants(row, event, config, world):
+        return NOTHING
     today = local_day(row, clock)
     if int(event["topic"]) == TIME and before > 0 and income_month(today) > int(row["incomes"]["month"]):
         roll(row, income_month(today))
