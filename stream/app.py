@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterable, MutableMapping
+from collections.abc import AsyncIterable, Mapping, MutableMapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -27,6 +27,8 @@ from stream import metrics as catalogue
 from stream import topics
 from stream.agents.accounts import AccountsStep
 from stream.agents.customers import CustomersStep
+from stream.contracts.vocabulary import SCHEMES
+from stream.detectors import outage_guard
 from stream.detectors import settings as detector_settings
 from stream.engine import checks, configs, failstop
 from stream.engine.configs import Configuration
@@ -217,6 +219,9 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         async def observe(self) -> None:
             if source is not None:
                 source.observe()
+                for (_, partition), runner in source.runners.items():
+                    if isinstance(runner.task.step, AccountsStep):
+                        tell(partition, runner.task.step.take_tallies())
 
         async def on_stop(self) -> None:
             if source is not None:
@@ -231,6 +236,23 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         return view.bytes(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return app
+
+
+for _scheme in SCHEMES:
+    catalogue.UNKNOWN_RETURN_CODES.labels(_scheme)
+for _kind in outage_guard.KINDS:
+    for _result in outage_guard.RESULTS:
+        catalogue.OUTAGES.labels(_kind, _result)
+
+
+def tell(partition: int, tallies: Mapping[tuple[str, ...], int]) -> None:
+    """Puts what an accounts step counted into metrics, and outages into the log too: whom they are of is not said."""
+    for (what, *labels), count in sorted(tallies.items()):
+        if what == "unknown_codes":
+            catalogue.UNKNOWN_RETURN_CODES.labels(*labels).inc(count)
+        else:
+            catalogue.OUTAGES.labels(*labels).inc(count)
+            log.warning("outage guard", partition=partition, group=labels[0], result=labels[1], count=count)
 
 
 def _expect_free_port(settings: Settings) -> None:

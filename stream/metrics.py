@@ -38,6 +38,12 @@ CONFIG = Gauge("ews_config_info", "The configuration in force, by its hash.", ["
 RELOADS = Counter("ews_config_reloads", "Changes of the configuration's files, by result: ok or refused.", ["result"])
 for _result in ("ok", "refused"):
     RELOADS.labels(_result)
+UNKNOWN_RETURN_CODES = Counter(
+    "ews_unknown_return_codes", "Bounces whose return code is in no table and weighs nothing, by scheme.", ["scheme"]
+)
+OUTAGES = Counter(
+    "ews_outages", "Bursts of bounces, by what they are of and by result: begun, then outage or own.", ["group", "result"]
+)
 BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])
 BUILD.labels(__version__).set(1)
 

@@ -68,6 +68,8 @@ BY_SCHEME: Final = 0
 BY_BANK: Final = 1
 BY_BILLER: Final = 2
 KINDS: Final = ("scheme", "bank", "biller")
+RESULTS: Final = ("begun", "outage", "own")
+"""What is told of a burst: that it began, and what it was found to be."""
 _FIELDS: Final = ("scheme", "bank", "payee")
 
 HELD: Final = 1
@@ -307,7 +309,7 @@ class Verdict(NamedTuple):
 
     kind: str
     result: str
-    """`begun`, `outage` or `own`."""
+    """Of `RESULTS`."""
     accounts: int
 
 

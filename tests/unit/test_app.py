@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from stream import app, settings
 from stream.engine.configs import Configuration
@@ -108,3 +109,15 @@ def test_a_wrong_file_gives_no_stages(name: str, text: str) -> None:
     good = app.configuration(settings.load())
     with pytest.raises(app.ConfigurationError, match=r"low|version"):
         app.stages(msgspec.structs.replace(good, files={**good.files, name: text}))
+
+
+def test_what_an_accounts_step_counted_is_in_the_metrics_with_every_label_declared() -> None:
+    def value(name: str, **labels: str) -> float:
+        found = REGISTRY.get_sample_value(name, labels)
+        assert found is not None
+        return found
+
+    before = value("ews_unknown_return_codes_total", scheme="nach"), value("ews_outages_total", group="bank", result="own")
+    app.tell(3, {("unknown_codes", "nach"): 2, ("outages", "bank", "own"): 1})
+    after = value("ews_unknown_return_codes_total", scheme="nach"), value("ews_outages_total", group="bank", result="own")
+    assert (after[0] - before[0], after[1] - before[1]) == (2, 1)

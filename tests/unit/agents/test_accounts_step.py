@@ -210,6 +210,7 @@ def test_an_unknown_code_is_counted_and_weighs_nothing() -> None:
     step = new()
     assert values(run(step, [account(), bounce("b1", 1, reason_code="ZZ99")])) == []
     assert step.counters()["bounces.unknown_code"] == 1
+    assert step.take_tallies() == {("unknown_codes", "sepa_sdd"): 1}
 
 
 # --- time ---------------------------------------------------------------------------------------------------
