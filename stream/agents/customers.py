@@ -469,7 +469,8 @@ class CustomersStep:
         )
         while len(customer.signals) > table.MAX_SIGNALS:
             mildest = max(
-                customer.signals.values(), key=lambda each: (SEVERITY_ORDER[each.severity], -each.at)
+                customer.signals.values(),
+                key=lambda each: (not each.proposes_hold, SEVERITY_ORDER[each.severity], -each.at),
             )
             del customer.signals[mildest.signal_id]
         return True

@@ -342,6 +342,46 @@ def test_a_hold_told_after_the_window_takes_back_what_it_would_have_forbidden() 
     assert len(bank.run().nudges("withdrawn")) == 1
 
 
+def proposed(bank: Bank, at: dt.datetime, kind: str | None, status: str = "raised") -> None:
+    more = {} if kind is None else {"proposes_hold": kind}
+    reason = {"code": "reported_by_return_code", "text": "A payment came back.", "value": 1, "event_ids": ["B9"]}
+    bank.signal(at, "S9", "info", status, reasons=[reason], **more)
+
+
+@pytest.mark.parametrize("kind", ["bereavement", "insolvency"])
+def test_a_proposed_hold_takes_back_a_nudge_and_asks_the_team_at_once(kind: str) -> None:
+    bank = nudged()
+    proposed(bank, READY + hours(2), kind)
+    bank.ticks(READY + days(1), READY + days(40))
+    said = bank.run()
+    assert only(said.nudges("withdrawn"))["withdrawn_because"] == "hold_placed"
+    assert len(said.nudges()) == 1
+    escalation = only(said.escalations())
+    assert (escalation["queue"], moment(escalation["decided_at"])) == (kind, READY + hours(2))
+
+
+def test_a_proposed_hold_that_is_taken_back_gives_way() -> None:
+    bank = ready()
+    proposed(bank, START + hours(2), "bereavement")
+    bank.ticks(READY, READY + days(5))
+    proposed(bank, READY + days(5), "bereavement", "withdrawn")
+    bank.ticks(READY + days(5), READY + days(20))
+    said = bank.run()
+    assert said.nudges()
+    assert only(said.escalations("withdrawn"))["withdrawn_because"] == "signal_withdrawn"
+    assert all(moment(nudge["not_before"]) >= READY + days(5) for nudge in said.nudges())
+
+
+def test_many_signals_do_not_push_out_the_one_that_proposes_a_hold() -> None:
+    bank = ready()
+    proposed(bank, START + hours(2), "bereavement")
+    for number in range(80):
+        bank.signal(START + hours(3), f"X{number}", "high")
+    bank.tick(READY)
+    bank.tick(READY + days(4))
+    assert bank.run().nudges() == []
+
+
 def test_a_nudge_taken_back_is_never_issued_again_in_its_episode() -> None:
     bank = nudged()
     bank.hold(READY + hours(1))
