@@ -10,9 +10,10 @@ Maths
     or, where no due date is told, one that keeps the rhythm of a habit. The streak counts them. A payment after its due date, a
     bounce that may be stress, or a missed bill starts it anew.
 
-    Said, as severity `info`, when the streak reaches `payments` within `window_days` of the end of the trouble, nothing is open,
-    and, if the lowest balance of the trouble was below zero, this month's lowest has made up at least `refilled` of that. It
-    ends by itself after `shown_days`, or at once when another sign is raised. The score is the streak.
+    Said, as severity `info`, at a payment on time with which the streak reaches `payments` and `spread_days`, within
+    `window_days` of the end of the trouble, when nothing is open, and, if the lowest balance of the trouble was below zero, this
+    month's lowest has made up at least `refilled` of that. It ends by itself after `shown_days`, or at once when another sign is
+    raised. The score is the streak.
 
     It calls for nothing: the ladder does not count it, and `stress_score` may take it as what speaks for the account. A promise
     that is kept is seen where promises are, by customer.
@@ -22,8 +23,8 @@ Cries wolf
     next sign takes it back.
 
 Undone
-    A payment that is reversed leaves the streak while it is among the latest eight. One that is corrected counts by its
-    correction. A late payment that was reversed does not bring the streak back.
+    A payment that is reversed leaves the streak while it is among the latest eight; the day it counts from stays. One that is
+    corrected counts by its correction. A late payment that was reversed does not bring the streak back.
 
 Sources
     EBA/GL/2016/07 paragraphs 71-77 and EBA/GL/2018/06 (probation: regular payments over a time, and no other trouble); that
@@ -74,17 +75,19 @@ class Settings(base.Settings):
     """Settings of `recovery`."""
 
     payments: int = Field(ge=1, le=SLOTS, description="Payments on time in a row.")
+    spread_days: int = Field(ge=0, le=90, description="Days from the first of them to the last, at least.")
     window_days: int = Field(ge=7, le=365, description="Days after the end of the trouble within which they count.")
     shown_days: int = Field(ge=1, le=90, description="Days after which the sign ends by itself.")
     refilled: Share = Field(description="Share of the lowest balance of the trouble, where below zero, that must be made up.")
 
 
-CONFIG = np.dtype([("window", "i8"), ("shown", "i8"), ("refilled", "f8"), ("payments", "i8")])
+CONFIG = np.dtype([("window", "i8"), ("spread", "i8"), ("shown", "i8"), ("refilled", "f8"), ("payments", "i8")])
 
 
 def configure(settings: Settings, config: npt.NDArray[Any]) -> None:
     """See `base`."""
     config["window"] = settings.window_days * DAY
+    config["spread"] = settings.spread_days
     config["shown"] = settings.shown_days * DAY
     config["refilled"] = settings.refilled
     config["payments"] = settings.payments
@@ -229,10 +232,13 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
         moved = take(row, memory, event, is_said, world)
         cause = RETURNED if now > 0 else REVERSED
     streak = int(memory["streak"])
-    level = INFO if is_said and now == 0 and streak >= int(config["payments"]) else 0
-    if level == 0 and not is_said and now == 0 and streak >= int(config["payments"]) and is_refilled(row, memory, config):
-        level = INFO
-        sign["expires"] = clock + int(config["shown"])
+    level = INFO if now == 0 and streak >= int(config["payments"]) else 0
+    if level > 0 and not is_said:
+        lasted = local_day(row, int(event["at"])) - int(memory["first"]) >= int(config["spread"])
+        if moved > 0 and lasted and is_refilled(row, memory, config):
+            sign["expires"] = clock + int(config["shown"])
+        else:
+            level = 0
     ended = int(memory["ended"])
     over = ended > 0 and clock >= (int(sign["expires"]) if level > 0 else ended + int(config["window"]))
     if over:

@@ -60,11 +60,11 @@ class Account:
 
 def test_three_payments_on_time_after_a_trouble_open_a_sign_of_severity_info() -> None:
     account = Account().over_trouble()
-    assert [account.pays(day) for day in (6, 8, 12)] == [NOTHING, NOTHING, RAISED]
+    assert [account.pays(day) for day in (6, 8, 20)] == [NOTHING, NOTHING, RAISED]
     assert int(account.sign["severity"]) == INFO
     assert severity_name(INFO) == "info"
-    assert account.told[0]["events"][:3].tolist() == [1006, 1008, 1012]
-    assert account.pays(14) == NOTHING, "a fourth is no news"
+    assert account.told[0]["events"][:3].tolist() == [1006, 1008, 1020]
+    assert account.pays(21) == NOTHING, "a fourth is no news"
 
 
 @pytest.mark.parametrize(
@@ -90,36 +90,44 @@ def test_the_streak_begins_where_the_last_sign_ends() -> None:
     for day in (4, 5, 6):
         assert account.pays(day) == NOTHING
     account.others(7)
-    assert [account.pays(day) for day in (8, 9, 10)] == [NOTHING, NOTHING, RAISED]
+    assert [account.pays(day) for day in (8, 9, 22)] == [NOTHING, NOTHING, RAISED]
 
 
 def test_a_payment_due_on_a_sunday_is_on_time_on_monday_and_late_on_tuesday() -> None:
     on_time, late = Account().over_trouble(), Account().over_trouble()
     for account, last in ((on_time, 18), (late, 19)):
-        account.pays(8)
+        account.pays(6)
         account.pays(9)
-        account.pays(last, due=17)  # 18 January 2026 is a Sunday
+        account.pays(last + 7, due=24)  # 25 January 2026 is a Sunday
     assert int(on_time.sign["severity"]) == INFO
     assert int(late.sign["score"]) == 0
 
 
 def test_another_sign_takes_it_back_and_only_a_new_end_starts_it_anew() -> None:
     account = Account().over_trouble()
-    for day in (6, 8, 12):
+    for day in (6, 8, 20):
         account.pays(day)
-    assert account.others(20, income_drop=1) == WITHDRAWN
+    assert account.others(25, income_drop=1) == WITHDRAWN
     assert account.others(30, income_drop=2) == NOTHING
     assert account.others(40) == NOTHING
-    assert [account.pays(day) for day in (41, 42, 43)] == [NOTHING, NOTHING, RAISED]
+    assert [account.pays(day) for day in (41, 42, 55)] == [NOTHING, NOTHING, RAISED]
 
 
 def test_it_ends_by_itself_and_then_remembers_nothing() -> None:
     account = Account().over_trouble()
-    for day in (6, 8, 12):
+    for day in (6, 8, 20):
         account.pays(day)
-    assert int(account.sign["due"]) == int(account.sign["expires"]) == START + 42 * DAY
-    assert account.others(42) == WITHDRAWN
+    assert int(account.sign["due"]) == int(account.sign["expires"]) == START + 50 * DAY
+    assert account.others(50) == WITHDRAWN
     assert (int(account.sign["held"]), int(account.sign["due"]), float(account.sign["score"])) == (0, 0, 0.0)
+
+
+def test_payments_of_a_few_days_are_no_streak_until_one_comes_later() -> None:
+    account = Account().over_trouble()
+    assert [account.pays(day) for day in (6, 7, 8, 19)] == [NOTHING] * 4
+    assert account.others(25) == NOTHING, "time alone says nothing"
+    assert account.pays(26) == RAISED
+    assert int(account.sign["score"]) == 5
 
 
 def test_a_trouble_is_forgotten_after_its_window() -> None:
@@ -137,9 +145,9 @@ def test_a_reversed_payment_leaves_the_streak_and_the_others_stay_in_order() -> 
     account.pays(8)
     account.pays(9, id=1006, status=ev.REVERSED)
     account.pays(10)
-    assert account.pays(12) == RAISED
-    assert account.told[0]["events"][:3].tolist() == [1008, 1010, 1012]
-    assert account.pays(13, id=1010, status=ev.REVERSED) == WITHDRAWN
+    assert account.pays(22) == RAISED
+    assert account.told[0]["events"][:3].tolist() == [1008, 1010, 1022]
+    assert account.pays(23, id=1010, status=ev.REVERSED) == WITHDRAWN
 
 
 def test_of_a_long_streak_the_latest_payments_are_remembered() -> None:
