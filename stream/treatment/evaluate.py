@@ -694,7 +694,7 @@ class _Turn:
             self.withdraw_escalation(escalation, "hold_lifted")
         elif kind == "promise":
             self.withdraw_escalation(escalation, "promise_kept")
-        elif kind == "proposed" or not self.trouble:
+        elif kind in ("proposed", "check") or not self.trouble:
             self.withdraw_escalation(escalation, "signal_withdrawn")
         elif escalation.status == "issued":
             reachable = "customer_reachable" if self._reachable() else "signal_withdrawn"
@@ -751,9 +751,11 @@ class _Turn:
             accounts = (hold.account_id,) if hold.account_id else ()
             causes[cause] = _Request(queue, accounts, (), hold.placed_at, (self._hold_reason(hold),), b"")
         for signal in customer.signals.values():
-            queue = policy.holds.queues.get(signal.proposes_hold)  # type: ignore[call-overload]
+            kind, queue = "proposed", policy.holds.queues.get(signal.proposes_hold)  # type: ignore[call-overload]
+            if signal.severity == "info" and not signal.proposes_hold:
+                kind, queue = "check", policy.holds.checks.get(signal.detector)
             if queue is not None and (old is None or signal.at >= old):
-                causes[f"proposed:{signal.signal_id}"] = self._request(queue, [signal], signal.started, ())
+                causes[f"{kind}:{signal.signal_id}"] = self._request(queue, [signal], signal.started, ())
         causes.update(self._care())
         since = customer.unreachable_since
         if since and self.clock >= since + policy.ladder.contactability_days * DAY and self._fresh():
@@ -960,6 +962,7 @@ class _Turn:
         rules: dict[str, tuple[Rule, dict[str, int]]] = {
             "hold": (grounds.hold, {}),
             "proposed": (grounds.proposed, {}),
+            "check": (grounds.check, {}),
             "promise": (grounds.promise, {"grace_working_days": ladder.promise_working_days}),
             "silence": (grounds.silence, {"needed_days": ladder.silence_days}),
             "unreachable": (grounds.unreachable, {"needed_days": ladder.contactability_days}),

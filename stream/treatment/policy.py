@@ -101,6 +101,7 @@ class Grounds(_Part):
     stands: Rule
     hold: Rule
     proposed: Rule
+    check: Rule
     promise: Rule
     silence: Rule
     unreachable: Rule
@@ -115,6 +116,8 @@ class Holds(_Part):
     provisional_days: Days
     """How long a hold lasts that follows from what the customer said, until the holds feed has caught up."""
     queues: dict[HoldKind, Queue]
+    checks: dict[str, Queue]
+    """Whom a sign that is no trouble asks to look, by detector, where it proposes no hold."""
 
 
 class Ladder(_Part):
@@ -198,7 +201,7 @@ class Policy(_Part):
         for channel in {channel for treatment in self.treatments.values() for channel in treatment.channels}:
             if channel not in self.window_hours:
                 raise ValueError(f"window_hours.{channel} is missing")
-        for queue in {*self.holds.queues.values(), "arrears_care", "contactability"}:
+        for queue in {*self.holds.queues.values(), *self.holds.checks.values(), "arrears_care", "contactability"}:
             if queue not in self.queues:
                 raise ValueError(f"queues.{queue} is missing")
         for name, treatment in self.treatments.items():

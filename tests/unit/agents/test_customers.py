@@ -193,7 +193,7 @@ def test_a_broken_promise_asks_a_person_and_a_kept_one_does_not() -> None:
 def test_an_info_signal_alone_calls_for_nothing() -> None:
     bank = Bank()
     bank.customer(START)
-    bank.signal(START, severity="info")
+    bank.signal(START, severity="info", detector="recovery")
     bank.ticks(START, START + days(40), days(1))
     assert bank.run().drained.outputs == []
 
@@ -358,6 +358,17 @@ def test_a_proposed_hold_takes_back_a_nudge_and_asks_the_team_at_once(kind: str)
     assert len(said.nudges()) == 1
     escalation = only(said.escalations())
     assert (escalation["queue"], moment(escalation["decided_at"])) == (kind, READY + hours(2))
+
+
+def test_what_only_a_person_can_look_at_asks_one_and_leaves_the_nudge_alone() -> None:
+    bank = nudged()
+    proposed(bank, READY + hours(2), None)
+    bank.ticks(READY + hours(3), READY + hours(9))
+    proposed(bank, READY + hours(10), None, "withdrawn")
+    said = bank.run()
+    assert only(said.escalations())["queue"] == "vulnerability"
+    assert only(said.escalations("withdrawn"))["withdrawn_because"] == "signal_withdrawn"
+    assert said.nudges("withdrawn") == []
 
 
 def test_a_proposed_hold_that_is_taken_back_gives_way() -> None:

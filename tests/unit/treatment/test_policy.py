@@ -10,7 +10,7 @@ from stream.treatment.policy import default_text, load
 
 def test_the_packaged_policy_is_whole_and_every_rule_has_its_source() -> None:
     policy = load(default_text())
-    assert len({rule.id for rule in policy.rules}) == len(policy.rules) == 24
+    assert len({rule.id for rule in policy.rules}) == len(policy.rules) == 25
     assert all(rule.source and rule.says and rule.version >= 1 for rule in policy.rules)
 
 
