@@ -93,6 +93,8 @@ MONTHS: Final = (0, 0, 0, 0, 1, 1, 1, 3, 6, 12)
 TOLERANCE: Final = (0, 2, 3, 4, 6, 6, 6, 10, 14, 21)
 """Days from a planned day within which a payment agrees, by cadence."""
 
+CLOSE: Final = 10
+"""Days from a month's planned day within which no other month's is nearer."""
 OPENS: Final = 3
 """Payments in rhythm from which the next is expected."""
 FADES: Final = 2
@@ -240,12 +242,11 @@ def planned(row: Any, slot: Any, month: int, world: Any) -> int:
 def nearest_month(row: Any, slot: Any, day: int, world: Any) -> int:
     """The month whose planned day is nearest to `day`."""
     month = month_of(day)
-    best, gap = month, 99
-    for near in range(month - 1, month + 2):
-        off = abs(day - planned(row, slot, near, world))
-        if off < gap:
-            best, gap = near, off
-    return best
+    off = day - planned(row, slot, month, world)
+    if abs(off) <= CLOSE:
+        return int(month)
+    other = month + 1 if off > 0 else month - 1
+    return int(other if abs(day - planned(row, slot, other, world)) < abs(off) else month)
 
 
 @compiled
@@ -583,11 +584,15 @@ def undo(row: Any, slot: Any, day: int, world: Any) -> None:
 
 
 @compiled
+def ready(slot: Any) -> int:
+    """The day from which the grace of what is due runs."""
+    return max(due_of(slot), last_of(slot) + DAYS[int(slot["cadence"])])
+
+
+@compiled
 def deadline(row: Any, slot: Any, config: Any, world: Any) -> int:
     """The last day on which what is due may still come."""
-    cadence = int(slot["cadence"])
-    day = max(due_of(slot), last_of(slot) + DAYS[cadence])
-    return int(add_working(row, day, int(config["grace"][cadence]) + 0, world))
+    return int(add_working(row, ready(slot), int(config["grace"][int(slot["cadence"])]) + 0, world))
 
 
 @compiled
@@ -597,7 +602,7 @@ def silent(row: Any, slot: Any, today: int, config: Any, world: Any) -> bool:
         return False
     cadence = int(slot["cadence"])
     expected = min(int(slot["due"]), int(slot["last"]) + DAYS[cadence])
-    last = int(add_working(row, expected, int(config["grace"][cadence]), world))
+    last = int(add_working(row, expected + 0, int(config["grace"][cadence]) + 0, world))
     return bool(is_silent(int(slot["subject"]), expected, last, today, world))
 
 
@@ -665,13 +670,20 @@ def due(row: Any, config: Any, world: Any) -> int:
     """The earliest instant, ms, at which time alone makes an expected payment absent; NEVER if none. It may be past, while no
     payments come.
     """
-    first = NEVER
+    best, early = -1, NEVER
     for k in range(HABITS):
         slot = row["habits"][k]
-        expected = int(slot["due"])
-        if 0 < expected < first:
+        if int(slot["due"]) > 0 and ready(slot) < early:
+            best, early = k, ready(slot)
+    if best < 0:
+        return NEVER
+    first = deadline(row, row["habits"][best], config, world)
+    for k in range(HABITS):
+        slot = row["habits"][k]
+        # As many days as working days at least: most need not be looked up.
+        if k != best and int(slot["due"]) > 0 and ready(slot) + int(config["grace"][int(slot["cadence"])]) < first:
             first = min(first, deadline(row, slot, config, world))
-    return (first + 1) * DAY - int(row["offset"]) * 60000 if first < NEVER else NEVER
+    return (first + 1) * DAY - int(row["offset"]) * 60000
 
 
 @compiled
