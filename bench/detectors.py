@@ -28,7 +28,7 @@ from stream.simulate.corpus import corpus
 from stream.tables.account import ACCOUNT, EVIDENCE
 from stream.topics import ACCOUNTS_INPUTS
 
-CHUNK = 500
+CHUNK = 2_000
 
 
 class Record(NamedTuple):

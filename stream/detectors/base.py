@@ -83,9 +83,9 @@ class WeightedLevels(Levels):
 FACTS: Final = 32
 """How many numbers a detector may hand to its words."""
 
-TOLD = np.dtype([("events", "i8", (SLOTS,)), ("facts", "i8", (FACTS,)), ("count", "i1")])
+TOLD = np.dtype([("events", "i8", (SLOTS,)), ("facts", "i8", (FACTS,)), ("count", "i1"), ("sign", "i1"), ("said", "i1")])
 """What `step` hands to `tell`: ids of the events behind a finding, how many, and numbers of the detector's own meaning. What it
-does not write is left from before.
+does not write is left from before. `said` is how many detectors have said something of this event so far.
 """
 
 

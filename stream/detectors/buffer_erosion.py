@@ -265,19 +265,21 @@ def score(row: Any, month: int, units: int, config: Any) -> float:
 
 
 @compiled
-def matters(row: Any, event: Any, world: Any) -> bool:
-    """Whether an event can raise the score: a new low of its month, or a balance below zero."""
+def matters(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """Whether an event can raise the score: a balance below zero, or a new low of its month with little left."""
     if not tells(event) or (int(row["flags"]) & REPAID != 0 and int(row["limit"]) == 0):
         return False
     if int(event["balance"]) < 0:
         return True
+    if float(floor_units(event, world)) > float(config["ample"]) * monthly_outgoings(row):
+        return False
     return low_of(row, calendar_month(local_day(row, int(event["at"])))) == floor_units(event, world)
 
 
 @compiled
 def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
     """See `base`."""
-    if not matters(row, event, world):
+    if not matters(row, event, config, world):
         return False
     month = calendar_month(local_day(row, int(event["clock"])))
     return score(row, month, int(world.units[int(event["currency"])]), config) >= float(config["thresholds"][0])
@@ -290,7 +292,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     before, clock = int(sign["severity"]), int(event["clock"])
     # The passing of time has no currency: it is kept with the sign.
     currency = int(sign["spare"][0]) * 100 + int(sign["spare"][1])
-    if matters(row, event, world):
+    if matters(row, event, config, world):
         currency = int(event["currency"])
     elif before == 0 or clock < int(sign["due"]):
         return NOTHING

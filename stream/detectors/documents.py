@@ -1,4 +1,4 @@
-"""The page of each detector under docs/detectors: its docstring, its settings and its cases, so that none can fall behind the code.
+"""The page of each detector under docs/detectors: docstring, settings and cases, so that none can fall behind the code.
 
 `python -m stream.detectors.documents FOLDER` writes them.
 """

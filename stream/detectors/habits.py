@@ -552,7 +552,8 @@ def go_on(row: Any, slot: Any, day: int, world: Any) -> bool:
         if count - 1 < FADES:
             begin(slot, day)
             return False
-    if adopt(row, slot, day, world):
+    # To the day as planned is nothing to adopt.
+    if day != aim and adopt(row, slot, day, world):
         aim = day
     if steps >= 0 or aim == day:
         slot["due"] = max(int(beside(row, slot, aim, False, world)), due_of(slot))
@@ -609,7 +610,7 @@ def silent(row: Any, slot: Any, today: int, config: Any, world: Any) -> bool:
 @compiled
 def put_off(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
     """Lets nothing be absent before the end of `today`."""
-    while int(slot["due"]) > 0 and deadline(row, slot, config, world) < today:
+    while 0 < int(slot["due"]) < today and deadline(row, slot, config, world) < today:
         slot["due"] = int(slot["due"]) + 1
 
 
@@ -617,7 +618,7 @@ def put_off(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
 def lapse(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
     """Decides what has become absent before `today`."""
     cadence = int(slot["cadence"])
-    while int(slot["due"]) > 0 and deadline(row, slot, config, world) < today:
+    while 0 < int(slot["due"]) < today and deadline(row, slot, config, world) < today:
         if silent(row, slot, today, config, world):
             put_off(row, slot, today, config, world)
             return
@@ -633,8 +634,8 @@ def lapse(row: Any, slot: Any, today: int, config: Any, world: Any) -> None:
 
 
 @compiled
-def learn(row: Any, event: Any, config: Any, world: Any) -> None:
-    """Takes one event, or the passing of time, into the habits of `row`."""
+def learn(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """Takes one event, or the passing of time, into the habits of `row`. Returns whether they may have changed."""
     topic = int(event["topic"])
     if topic == TIME and int(event["kind"]) == LIVE:
         today = local_day(row, int(event["clock"]))
@@ -642,7 +643,7 @@ def learn(row: Any, event: Any, config: Any, world: Any) -> None:
             if int(row["habits"][k]["due"]) > 0:
                 lapse(row, row["habits"][k], today, config, world)
     if topic != PAYMENT or not is_learned(row, event, config):
-        return
+        return topic == TIME
     if int(event["obligation"]) == 0 and int(event["status"]) == BOOKED:
         see_payer(row, event, world)
     day = local_day(row, int(event["at"]))
@@ -650,7 +651,7 @@ def learn(row: Any, event: Any, config: Any, world: Any) -> None:
     if k < 0:
         if int(event["status"]) == BOOKED:
             settle_in(row, event, day, config)
-        return
+        return int(event["status"]) == BOOKED
     slot = row["habits"][k]
     usual = int(event["status"]) == BOOKED
     if not usual:
@@ -663,6 +664,7 @@ def learn(row: Any, event: Any, config: Any, world: Any) -> None:
         slot["amount"] = moved(int(slot["amount"]), int(event["amount"]))
     # What a late or reversed payment leaves due for a day that is past becomes absent with the next day.
     put_off(row, slot, local_day(row, int(event["clock"])), config, world)
+    return True
 
 
 @compiled

@@ -6,7 +6,7 @@ A detector is one file with a `step` (see `bounce_pressure`), its settings in `s
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -122,16 +122,17 @@ STRESS_SCORE: Final = stress_score.DETECTOR
 
 
 @compiled
-def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any, told: Any, i: int, event: Any) -> int:
+def put(findings: Any, n: int, number: int, code: int, sign: Any, told: Any, i: int, event: Any) -> int:
     """Copies what `sign` and `told` say into the next finding, unless it is nothing. Returns the number of findings."""
     if code == NOTHING:
         return n
+    told["said"] = int(told["said"]) + 1
     finding = findings[n]
     finding["row"] = number
     finding["trigger"] = i
     finding["at"] = int(event["at"])
     finding["passing"] = 1 if int(event["topic"]) == TIME else 0
-    finding["detector"] = detector
+    finding["detector"] = int(told["sign"])
     finding["action"] = code
     finding["severity"] = int(sign["severity"])
     finding["score"] = float(sign["score"])
@@ -150,14 +151,15 @@ def put(findings: Any, n: int, number: int, detector: int, code: int, sign: Any,
 
 
 @compiled
-def learn(row: Any, event: Any, config: Any, world: Any) -> None:
-    """What is learned of every account, in trouble or not."""
-    learn_habits(row, event, config["habits"], world)
+def learn(row: Any, event: Any, config: Any, world: Any) -> bool:
+    """What is learned of every account, in trouble or not. Returns whether habits changed."""
+    changed = learn_habits(row, event, config["habits"], world)
     if int(event["topic"]) != TIME:
         learn_income_drop(row, event, config["income_drop"], world)
         learn_lateness_drift(row, event, config["lateness_drift"], world)
         learn_buffer_erosion(row, event, config["buffer_erosion"], world)
         learn_distress_spending(row, event, config["distress_spending"], world)
+    return bool(changed)
 
 
 @compiled
@@ -189,109 +191,123 @@ def run(
 ) -> int:
     """Every detector on one event: a paragraph each. Returns the number of findings."""
     on, signs = config["enabled"], evidence["signs"]
+    told["said"] = 0
 
     sign = signs[BOUNCE_PRESSURE]
+    told["sign"] = BOUNCE_PRESSURE
     told["count"] = 0
     code = (
         step_bounce_pressure(row, evidence, event, config["bounce_pressure"], told, world)
         if int(on[BOUNCE_PRESSURE])
         else switch_off(sign)
     )
-    n = put(findings, n, number, BOUNCE_PRESSURE, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[MISSED_BILLS]
+    told["sign"] = MISSED_BILLS
     told["count"] = 0
     code = (
         step_missed_bills(row, evidence, event, config["missed_bills"], told, world)
         if int(on[MISSED_BILLS])
         else switch_off(sign)
     )
-    n = put(findings, n, number, MISSED_BILLS, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[EXPECTED_PAYMENT_ABSENT]
+    told["sign"] = EXPECTED_PAYMENT_ABSENT
     told["count"] = 0
     code = (
         step_expected_payment_absent(row, evidence, event, config["expected_payment_absent"], told, world)
         if int(on[EXPECTED_PAYMENT_ABSENT])
         else switch_off(sign)
     )
-    n = put(findings, n, number, EXPECTED_PAYMENT_ABSENT, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[INCOME_DROP]
+    told["sign"] = INCOME_DROP
     told["count"] = 0
     code = (
         step_income_drop(row, evidence, event, config["income_drop"], told, world) if int(on[INCOME_DROP]) else switch_off(sign)
     )
-    n = put(findings, n, number, INCOME_DROP, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[LATENESS_DRIFT]
+    told["sign"] = LATENESS_DRIFT
     told["count"] = 0
     code = (
         step_lateness_drift(row, evidence, event, config["lateness_drift"], told, world)
         if int(on[LATENESS_DRIFT])
         else switch_off(sign)
     )
-    n = put(findings, n, number, LATENESS_DRIFT, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[PART_PAYMENT]
+    told["sign"] = PART_PAYMENT
     told["count"] = 0
     code = (
         step_part_payment(row, evidence, event, config["part_payment"], told, world)
         if int(on[PART_PAYMENT])
         else switch_off(sign)
     )
-    n = put(findings, n, number, PART_PAYMENT, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[BUFFER_EROSION]
+    told["sign"] = BUFFER_EROSION
     told["count"] = 0
     code = (
         step_buffer_erosion(row, evidence, event, config["buffer_erosion"], told, world)
         if int(on[BUFFER_EROSION])
         else switch_off(sign)
     )
-    n = put(findings, n, number, BUFFER_EROSION, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[DISTRESS_SPENDING]
+    told["sign"] = DISTRESS_SPENDING
     told["count"] = 0
     code = (
         step_distress_spending(row, evidence, event, config["distress_spending"], told, world)
         if int(on[DISTRESS_SPENDING])
         else switch_off(sign)
     )
-    n = put(findings, n, number, DISTRESS_SPENDING, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[ARREARS_CLOCK]
+    told["sign"] = ARREARS_CLOCK
     told["count"] = 0
     code = (
         step_arrears_clock(row, evidence, event, config["arrears_clock"], told, world)
         if int(on[ARREARS_CLOCK])
         else switch_off(sign)
     )
-    n = put(findings, n, number, ARREARS_CLOCK, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[RECOVERY]
+    told["sign"] = RECOVERY
     told["count"] = 0
     code = step_recovery(row, evidence, event, config["recovery"], told, world) if int(on[RECOVERY]) else switch_off(sign)
-    n = put(findings, n, number, RECOVERY, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[HOLD_SIGN]
+    told["sign"] = HOLD_SIGN
     told["count"] = 0
     code = step_hold(row, evidence, event, config["bounce_pressure"], told, world) if int(on[HOLD_SIGN]) else switch_off(sign)
-    n = put(findings, n, number, HOLD_SIGN, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[LEGAL_SIGN]
+    told["sign"] = LEGAL_SIGN
     told["count"] = 0
     code = step_legal(row, evidence, event, config["bounce_pressure"], told, world) if int(on[LEGAL_SIGN]) else switch_off(sign)
-    n = put(findings, n, number, LEGAL_SIGN, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[STRESS_SCORE]
+    told["sign"] = STRESS_SCORE
     told["count"] = 0
     code = (
         step_stress_score(row, evidence, event, config["stress_score"], told, world)
         if int(on[STRESS_SCORE])
         else switch_off(sign)
     )
-    n = put(findings, n, number, STRESS_SCORE, code, sign, told, i, event)
+    n = put(findings, n, number, code, sign, told, i, event)
 
     return n  # noqa: RET504 - so that a paragraph may follow
 
@@ -354,8 +370,8 @@ def process(
     Evidence row 0 belongs to nobody and stays zero.
     """
     settings = config[0]
-    time, told = scratch[0]["time"], scratch[0]["told"]
-    n = 0
+    time, told = scratch.time[0], scratch.told[0]
+    n = len(events) - len(events)  # for a literal 0 Numba would compile all that takes it once more
     for i in range(len(events)):
         event = events[i]
         number, topic = int(event["row"]), int(event["topic"])
@@ -406,8 +422,8 @@ def one(
     world: Any,
 ) -> int:
     """One event, or the passing of time, for one account. Returns the number of findings."""
-    learn(row, event, settings, world)
-    row_dues[number] = due_of_habits(row, settings["habits"], world)
+    if learn(row, event, settings, world):
+        row_dues[number] = due_of_habits(row, settings["habits"], world)
     held = int(row["evidence"])
     if held == 0:
         if not wants(row, event, settings, world):
@@ -439,10 +455,13 @@ def note_all_dues(accounts: Any, evidence: Any, dues: Any, row_dues: Any, config
         row_dues[k] = due_of_habits(accounts[k], config[0]["habits"], world)
 
 
-SCRATCH = np.dtype([("time", ev.EVENT), ("told", TOLD)])
-"""The event in which time passes, and what a detector tells."""
+class Scratch(NamedTuple):
+    """Room to work in: the event in which time passes, of the same type as all others, and what a detector tells."""
+
+    time: npt.NDArray[Any]
+    told: npt.NDArray[Any]
 
 
-def scratch(events: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def scratch(events: int) -> tuple[npt.NDArray[Any], Scratch]:
     """Room for the findings of so many events, and to work in."""
-    return np.zeros(events * FINDINGS_PER_EVENT, FINDING), np.zeros(1, SCRATCH)
+    return np.zeros(events * FINDINGS_PER_EVENT, FINDING), Scratch(np.zeros(1, ev.EVENT), np.zeros(1, TOLD))

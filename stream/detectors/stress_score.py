@@ -20,7 +20,8 @@ Cries wolf
     adverse a person decides (GDPR Art. 22; CJEU C-634/21).
 
 Undone
-    It follows the other detectors: what they take back leaves the sum in the same step.
+    It follows the other detectors: what they take back leaves the sum in the same step. What merely fades leaves it when another
+    event is taken in, or when time alone changes what one of the others says.
 
 Sources
     Logistic scoring with additive contributions: Hosmer, Lemeshow and Sturdivant, "Applied Logistic Regression", 2013. Signs: the
@@ -41,6 +42,7 @@ from stream.contracts.signals import ReasonRecord
 from stream.detectors import base
 from stream.detectors.base import Finding, Told, figure, mark
 from stream.detectors.levels import FADED, NOTHING, conclude, level_of
+from stream.tables import event as ev
 from stream.tables.compiled import compiled
 from stream.tables.notes import EventNote
 
@@ -62,6 +64,7 @@ PARTS: Final = (
 """What is added up, by the number of its sign."""
 
 COUNT: Final = len(PARTS)
+TIME: Final = ev.TIME
 MICRO: Final = 1000000
 """Facts are whole millionths."""
 
@@ -135,11 +138,12 @@ def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
 @compiled
 def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
     """See `base`. Called after all others."""
+    if int(event["touched"]) == 0 or (int(event["topic"]) == TIME and int(told["said"]) == 0):
+        return NOTHING
     sign = evidence["signs"][DETECTOR]
     now = chance(evidence, config)
     if now == float(sign["score"]):
         return NOTHING
-    event["touched"] = 1
     level = level_of(int(sign["severity"]), now, config["thresholds"], float(config["release"]))
     for k in range(COUNT):
         told["facts"][k] = int(part(evidence, k, config) * MICRO)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,7 +102,7 @@ def habit(row: Any, k: int, category: str, pounds: int, *, last: int, absent: in
 
 def weight(row: Any) -> float:
     row["last_at"] = 0
-    return float(income_drop.absent(row, 0, OWN, [0] * 32, WORLD))
+    return float(income_drop.absent(row, 0, OWN, np.zeros(32, np.int64), WORLD))
 
 
 def test_an_absent_income_weighs_its_share() -> None:
