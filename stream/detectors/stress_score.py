@@ -181,9 +181,9 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
                 f"All signs on this account together come to a chance of {figure(100 * found.score)} % that an instalment is "
                 f"missed within 30 days; {figure(100 * threshold)} % is the mark."
             ),
-            value=round(found.score, 6),
-            unit="probability",
-            threshold=threshold,
+            value=round(100 * found.score, 2),
+            unit="percent",
+            threshold=round(100 * threshold, 2),
             event_ids=(),
         )
     ]
