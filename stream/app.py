@@ -39,6 +39,7 @@ from stream.engine.step import Stage, StagesOf
 from stream.engine.ticker import Ticker
 from stream.errors import ConfigurationError, EwsError
 from stream.settings import Settings
+from stream.tables.compiled import compiled_before
 from stream.treatment import policy as policies
 
 log = structlog.get_logger()
@@ -125,6 +126,8 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     facts = checks.check(settings)
     checks.publish_configuration(settings, config)
     catalogue.show_configuration(config.hash)
+    if not compiled_before():
+        log.info("compiling the detectors: the first start of a version takes about a minute longer")
     for stage in both:
         if stage.warm_up is not None:
             stage.warm_up()

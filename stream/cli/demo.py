@@ -88,8 +88,9 @@ def demo(
 
     from stream.demo.listener import Listener
     from stream.demo.player import Player
-    from stream.demo.worker import Worker, compiled_before
+    from stream.demo.worker import Worker
     from stream.engine.sink import Sink
+    from stream.tables.compiled import compiled_before
 
     broker = EmbeddedBroker()
     broker.create(_topics())
@@ -141,7 +142,7 @@ class _Stage:
         self._screen.waiting(
             "starting the worker ..."
             if compiled
-            else "starting the worker; compiling the detectors, once: ~20 s ..."
+            else "starting the worker; compiling the detectors, once: about a minute ..."
         )
         self._player.step()
         self._alive_at = time.monotonic()

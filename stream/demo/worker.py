@@ -74,11 +74,3 @@ class Worker:
             self._process.wait()
         if not self.keep_log:
             self.log.unlink(missing_ok=True)
-
-
-def compiled_before() -> bool:
-    """Whether the detectors were compiled by an earlier run, so that the worker starts at once."""
-    from stream.tables.compiled import cache_folder
-
-    folder = cache_folder()
-    return folder is not None and next(folder.rglob("*.nbi"), None) is not None

@@ -56,6 +56,12 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
+def compiled_before() -> bool:
+    """Whether an earlier process compiled these sources, so that this one need not: that takes about a minute."""
+    folder = cache_folder()
+    return folder is not None and next(folder.rglob("*.nbi"), None) is not None
+
+
 def compiled(function: Function) -> Function:
     """Compiles `function` on its first call, or reads it from the cache."""
     folder = cache_folder()
