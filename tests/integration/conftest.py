@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pytest
 
+from stream.agents.accounts import AccountsStep
 from tests.kafka import Broker, Process, Security, start_worker
 
 _numbers = itertools.count(1)
@@ -37,6 +38,8 @@ class StartWorker(Protocol):
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """The shared broker: open, never killed or paused. Tests keep apart by `prefix`."""
+    # Else the first worker of the first test would compile for a minute while the test waits.
+    AccountsStep.warm_up()
     with Broker(tmp_path_factory.mktemp("broker")) as shared:
         yield shared
 
