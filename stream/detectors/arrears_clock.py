@@ -677,7 +677,7 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
         text = f"With the days of a pause it is {_days(contractual)} since {on(since)}."
         reasons.append(ReasonRecord(code="days_past_due_contractual", text=text, value=contractual, unit="days", event_ids=ids))
     if regulatory and contractual >= 30:
-        text = f"The overdue amount has been above the thresholds of the regulator for {_days(regulatory)}."
+        text = f"What is overdue has been above the regulator's thresholds for {_days(regulatory)} without a break."
         reasons.append(ReasonRecord(code="days_past_due_regulatory", text=text, value=regulatory, unit="days", event_ids=ids))
     wanted = amount if beyond == 0 else f"{amount}, so that the account is within its limit"
     return Told(tuple(reasons), clears([wanted], 0, ""))

@@ -339,7 +339,8 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
     currency = CURRENCY_CODES[number - 1]
     told: list[tuple[str, str, int | str, str]] = []
     if drained:
-        text = f"The lowest balance of {_month(shown)} was {_money(low, currency)}, where {_money(usual, currency)} is usual."
+        lowest, before = _money(low, currency), _money(usual, currency)
+        text = f"The lowest balance of {_month(shown)} was about {lowest}, where {before} is usual."
         told.append(("drained", text, to_text(low, currency), currency))
     if falling >= 3:
         text = f"The lowest balance of each month has fallen for {falling} months in a row."
@@ -348,7 +349,8 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
         text = f"The account was overdrawn on {days} day{'s' if days > 1 else ''} within one month, which was not usual for it."
         told.append(("overdrawn", text, days, "days"))
     if over:
-        text = f"The balance went beyond the agreed limit of {_money(limit, currency)} in {over} of the last three months."
+        often = ("one of", "two of", "all of")[min(over, 3) - 1]
+        text = f"The balance went beyond the agreed limit of {_money(limit, currency)} in {often} the last three months."
         told.append(("over_limit", text, over, "months"))
     if not told:
         told.append(("recovering", "The balance is better, but not yet for a whole month.", 0, "months"))

@@ -219,7 +219,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
 def _payment(facts: Sequence[int]) -> tuple[str, str]:
     """What it is, and what is said of it."""
     category, amount, currency, expected, last, absent, cadence = facts
-    name = noun(CATEGORIES[category])
+    name = f"the {noun(CATEGORIES[category])}"
     usual = money(amount, world.CURRENCY_CODES[currency - 1]) if currency > 0 else ""
     about = f", usually about {usual}," if usual else ""
     again = f", for the {_TIMES[min(absent, 5)]} time in a row" if absent > 1 else ""

@@ -375,4 +375,4 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
         ReasonRecord(code=code, text=text, value=value, unit="times", window_to=time_of(at), event_ids=())
         for code, text, value in told
     )
-    return Told(reasons, "Clears when income comes again as is usual.")
+    return Told(reasons, "Clears when income comes again as usual.")

@@ -399,11 +399,11 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
             wanted = owed if least < 0 else min(least, owed)
             many = f"{short} payments in a row of the {bill} were" if short > 1 else f"A payment of the {bill} was"
             than = "was due" if least < 0 else f"the minimum of {money(least, code)}"
-            text = f"{many} less than {than}, most recently {latest}."
+            text = f"{many} less than {than}{', most recently' if short > 1 else ':'} {latest}."
             reasons.append(ReasonRecord(code="part_payments", text=text, value=short, unit="payments", event_ids=ids))
             open_.append(f"{bill} ({money(max(wanted - paid, 0), code)})")
         if minimum:
-            text = f"The {bill} was paid with the minimum and no more {minimum} times in a row, most recently {latest}."
+            text = f"The minimum of the {bill}, and no more, was paid {minimum} times in a row, most recently {latest}."
             reasons.append(
                 ReasonRecord(
                     code="minimum_payments",

@@ -272,7 +272,7 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
     """See `base`."""
     streak, first = found.facts[:2]
     count = _NUMBERS[streak] if streak < len(_NUMBERS) else str(streak)
-    were = "payment was made" if streak == 1 else "payments in a row were made"
+    were = "payment has been made" if streak == 1 else "payments in a row have been made"
     reason = ReasonRecord(
         code="paid_on_time",
         text=f"{count} {were} on time since {on(first)}.",

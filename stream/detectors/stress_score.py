@@ -168,6 +168,10 @@ NAMES: Final = {
 """What each part is called where people read it."""
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.005 else "less than 1 %"
+
+
 def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
     """See `base`. What adds most is named first."""
     threshold = mark(settings.thresholds, found.severity)
@@ -178,8 +182,8 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
         ReasonRecord(
             code="stress_score",
             text=(
-                f"All signs on this account together come to a chance of {figure(100 * found.score)} % that an instalment is "
-                f"missed within 30 days; {figure(100 * threshold)} % is the mark."
+                f"All signs on this account together come to an estimated chance of {figure(100 * found.score)} % that an "
+                f"instalment is missed within 30 days; {figure(100 * threshold)} % is the mark."
             ),
             value=round(100 * found.score, 2),
             unit="percent",
@@ -190,7 +194,7 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
     reasons += [
         ReasonRecord(
             code=f"part_{name}",
-            text=f"Of what raises it, {100 * amount / whole:.0f} % comes from {NAMES[name]}.",
+            text=f"Of what raises it, {_percent(amount / whole)} comes from {NAMES[name]}.",
             value=amount / MICRO,
             unit="log_odds",
             event_ids=(),

@@ -140,11 +140,11 @@ def test_each_holder_of_a_joint_account_is_told_the_same(lines: list[Line]) -> N
 def test_a_regular_payment_is_named_with_amount_and_dates(whole: tuple[list[Output], dict[bytes, bytes | None]]) -> None:
     first = next(one for one in signals(whole[0]) if one["account_id"] == "A1")
     assert [reason["text"] for reason in first["reasons"]] == [
-        "The monthly payment for energy bill, usually about GBP 50.00, was expected by 8 April 2026 and has not been made; "
+        "The monthly payment for the energy bill, usually about GBP 50.00, was expected by 8 April 2026 and has not been made; "
         "the last one was on 8 March 2026.",
         "Weighed by kind of bill and how regular it was this comes to 0.75, where 0.5 is the mark.",
     ]
-    assert first["would_clear"] == "Clears once the payment for energy bill is made."
+    assert first["would_clear"] == "Clears once the payment for the energy bill is made."
 
 
 def test_it_is_said_by_the_calendar_of_the_account(whole: tuple[list[Output], dict[bytes, bytes | None]]) -> None:
