@@ -23,6 +23,11 @@ def test_a_category_we_do_not_know_is_a_bill_of_no_priority() -> None:
     assert (noun("energy"), priority("energy")) == ("energy bill", "energy")
 
 
+def test_what_is_nobodys_business_has_no_name() -> None:
+    """Words are read by people: what was gambled or drawn in cash is not for them."""
+    assert {noun("gambling"), noun("cash")} == {"other payment"}
+
+
 def test_currencies_have_iso_4217s_decimals() -> None:
     expected = {
         "GBP": 2,
