@@ -31,8 +31,8 @@ def show(rows: Sequence[dict[str, Any]], output: Format) -> None:
         show_json(list(rows))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0] if rows else ():
-        table.add_column(name.replace("_", " "), overflow="fold")
+    for place, name in enumerate(rows[0] if rows else ()):
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*["" if value is None else str(value) for value in row.values()])
     Console(highlight=False).print(table)

@@ -55,10 +55,10 @@ def show_(
     from stream.scoring import cases
 
     _expect(name)
-    if output is Format.TABLE:
-        typer.echo(documents.page(name))
-        return
     own = getattr(_load(_text(file)), name)
+    if output is Format.TABLE:
+        typer.echo(documents.page(name, own if file else None))
+        return
     show_json(
         {
             "detector": name,

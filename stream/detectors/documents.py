@@ -18,14 +18,14 @@ from pydantic import BaseModel
 from stream.detectors.settings import OWN, load
 
 
-def page(name: str) -> str:
-    """The Markdown page of one detector."""
+def page(name: str, settings: Any = None) -> str:
+    """The Markdown page of one detector, with its own settings; those of the defaults where none are given."""
     module = OWN[name]
     title, _, rest = (inspect.getdoc(module) or "").partition("\n\n")
     lines = [f"# {name}", "", title.replace("\n", " "), "", *_sections(rest)]
     lines += ["## Settings", "", f"Table `[{name}]` of the detectors' settings; version {module.VERSION} of the logic.", ""]
-    lines += ["| key | default | bounds | meaning |", "|---|---|---|---|"]
-    lines += _rows(module.Settings, getattr(load(), name), "")
+    lines += [f"| key | {'value' if settings else 'default'} | bounds | meaning |", "|---|---|---|---|"]
+    lines += _rows(module.Settings, settings or getattr(load(), name), "")
     cases = list(_cases(name))
     if cases:
         lines += ["", "## Cases", "", "Each is a story that the program is held to (`ews detectors check`).", ""]

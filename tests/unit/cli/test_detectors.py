@@ -45,6 +45,11 @@ def test_show_tells_signs_false_alarms_settings_and_cases() -> None:
     assert told["cries_wolf"].startswith("One missed bill is most often a slip")
 
 
+def test_show_tells_the_settings_of_a_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("[missed_bills]\nwindow_days = 80\n")
+    assert "| `window_days` | 80 | from 7 to 365 |" in ews("show", "missed_bills", "--file", str(tmp_path / "own.toml")).stdout
+
+
 @pytest.mark.parametrize("command", ["show", "check"])
 def test_a_detector_nobody_knows_is_a_wrong_use(command: str) -> None:
     assert ews(command, "palmistry").exit_code == 2
