@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -91,6 +92,30 @@ def wanted() -> Iterator[str]:
         config = ", ".join(f"`{key}={value}`" for key, value in topic.config.items())
         rows.append((f"`{topic.name}`", str(topic.partitions), config))
     yield from _table(("topic", "partitions", "configuration"), rows)
+
+
+# --- from the detectors
+
+
+def detectors(folder: str = "docs/detectors/") -> Iterator[str]:
+    """Each detector with what it is worth (scores.json); its page lies in `folder`, seen from where the table stands."""
+    from stream.detectors.settings import OWN
+
+    measured = json.loads((ROOT / "docs" / "detectors" / "scores.json").read_text("utf-8"))["score"]["act"]
+    rows = []
+    for name, module in OWN.items():
+        summary = " ".join((inspect.getdoc(module) or "").partition("\n\n")[0].split())
+        # What is shared raises no alert, and what says that things are better is none.
+        worth = _worth(measured[name]) if measured.get(name, {}).get("true_alerts") else ("", "", "")
+        if name != "habits":  # no detector: others read it
+            rows.append((f"[`{name}`]({folder}{name}.md)", summary, *worth))
+    rows.append(("all together", "", *_worth(measured["all"])))
+    yield from _table(("detector", "sees", "caught", "days ahead", "false alerts"), rows)
+
+
+def _worth(found: dict[str, Any]) -> tuple[str, str, str]:
+    ahead = "" if found["lead_days"] is None else f"{found['lead_days']:g}"
+    return f"{100 * found['caught'] / found['stressed']:.0f} %", ahead, f"{found['alerts_per_1000']:g}"
 
 
 # --- from the contracts
@@ -261,6 +286,8 @@ BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "settings": settings,
     "wanted": wanted,
+    "detectors": detectors,
+    "detector-pages": lambda: detectors(""),
     "contracts": contracts,
     "reasons": reasons,
     "exit-codes": exit_codes,

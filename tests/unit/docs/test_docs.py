@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from stream.cli import app
+from stream.detectors.registry import NAMES
 from stream.settings import Settings
 from stream.tables.account import ACCOUNT, EVIDENCE
 
@@ -101,6 +102,18 @@ def test_every_page_but_a_few_lists_is_reached_from_the_index() -> None:
     for page in PAGES:
         if page.parent.name in ("docs", "adr") and page.name != "index.md":
             assert str(page.relative_to(ROOT / "docs")) in index
+
+
+def test_every_detector_has_a_page_that_is_reached_from_the_readme_and_the_index() -> None:
+    """The README tells of each; the index leads to their list, which leads to every page of theirs."""
+    folder = ROOT / "docs" / "detectors"
+    listed = (folder / "index.md").read_text("utf-8")
+    assert "detectors/index.md" in (ROOT / "docs" / "index.md").read_text("utf-8")
+    for page in folder.glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in listed, page.name
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name in (*NAMES, "outage_guard"):
+        assert f"(docs/detectors/{name}.md)" in readme
 
 
 def test_every_message_that_operations_explains_is_said_somewhere() -> None:
