@@ -16,9 +16,17 @@ _ROWS = 5_000
 
 
 async def restore(
-    task: Task, topic: str, options: dict[str, Any], progress: Callable[[int, int], None], *, check_crcs: bool
+    task: Task,
+    topic: str,
+    options: dict[str, Any],
+    progress: Callable[[int, int], None],
+    *,
+    check_crcs: bool,
+    turn: asyncio.Lock,
 ) -> None:
     """Reads all committed rows of the task's changelog partition, in order. Call it only after fencing the previous owner.
+
+    `turn` is what the tasks of a worker share: one batch of rows at a time, and the loop goes round after each.
 
     Raises StateError where a changelog that holds anything does not end in a checkpoint.
     """
@@ -45,9 +53,11 @@ async def restore(
             batches = await consumer.getmany(partition, timeout_ms=100, max_records=_ROWS)
             records = batches.get(partition)
             if records:
-                complete = task.restore([(record.key, record.value) for record in records])
-                # What is already fetched comes without waiting: without this, no heartbeat leaves until all of it is restored.
-                await asyncio.sleep(0)
+                # What is fetched already comes without waiting, and several tasks restore at once: without this, the loop would
+                # be busy with all of them before a heartbeat leaves.
+                async with turn:
+                    complete = task.restore([(record.key, record.value) for record in records])
+                    await asyncio.sleep(0)
         progress(end - begin, end - begin)
     finally:
         await consumer.stop()

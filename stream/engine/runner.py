@@ -45,6 +45,7 @@ class Runner:
         options: dict[str, Any],
         check_crcs: bool,
         fenced: Callable[[FencedError], Awaitable[EwsError]],
+        turn: asyncio.Lock,
     ) -> None:
         self.task = task
         self.state = State.OPENING
@@ -56,6 +57,7 @@ class Runner:
         self._options = options
         self._check_crcs = check_crcs
         self._fenced = fenced
+        self._turn = turn
         self._writing = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
@@ -76,7 +78,12 @@ class Runner:
             started = time.monotonic()
             await self._writer.start()
             await changelog.restore(
-                self.task, self._changelog_topic, self._options, self._progress, check_crcs=self._check_crcs
+                self.task,
+                self._changelog_topic,
+                self._options,
+                self._progress,
+                check_crcs=self._check_crcs,
+                turn=self._turn,
             )
             await begin(self)
             self.state = State.OPEN

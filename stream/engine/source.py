@@ -79,6 +79,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self.rebalances = 0
         self.client_id = f"{settings.app}-{uuid.uuid4().hex[:12]}"
         self.pacer = Pacer(settings.commit_interval_ms / 1000)
+        self._restoring = asyncio.Lock()
         topics = sorted({topic for stage in self.stages.values() for topic in stage.inputs})
         self._physical = {topic.name: settings.topic(topic.name) for topic in CATALOGUE}
         self._logical = {physical: logical for logical, physical in self._physical.items()}
@@ -289,6 +290,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             options=self._options,
             check_crcs=self._check_crcs,
             fenced=self._fenced,
+            turn=self._restoring,
         )
         runner.start(self._begin, self._resume_ready)
         return runner

@@ -82,11 +82,11 @@ def test_rent_that_does_not_come_is_noticed_once_and_taken_back_when_it_comes(jo
     job.produce("payments", alive(now))
     wait_until(lambda: len(said(job)) == len(ACCOUNTS), 60, "absence said")
     names = [f"A-{number}" for number in ACCOUNTS]
-    assert said(job) == [(name, "raised", "medium") for name in names]
+    assert said(job) == [(name, "raised", "low") for name in names]
     paid = datetime.now(UTC)
     job.produce("payments", [rent(LATE, paid, "R-late"), *alive(paid, "-again")])
     wait_until(lambda: len(said(job)) == len(ACCOUNTS) + 1, 60, "taken back")
-    assert said(job)[:2] == [(f"A-{LATE}", "raised", "medium"), (f"A-{LATE}", "withdrawn", "medium")]
+    assert said(job)[:2] == [(f"A-{LATE}", "raised", "low"), (f"A-{LATE}", "withdrawn", "low")]
     for worker in job.workers:
         worker.terminate()
     for worker in job.workers:
