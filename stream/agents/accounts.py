@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -199,6 +199,7 @@ class AccountsStep:
             table.dirty, passing, table.dues, table.row_dues, empty,
         )  # fmt: skip
         kernel.note_all_dues(table.rows, table.evidence, table.dues, table.row_dues[:0], config, empty)
+        kernel.note_row_due(table.rows, 0, table.row_dues, config, empty)
         hash_column(("a",))
         looks_plain(b"a")
         parse_amounts(("1",), np.zeros(1, np.int8))
@@ -388,7 +389,7 @@ class AccountsStep:
             else:
                 finding = told[number]
                 if finding.passing:
-                    trigger = trigger._replace(id=f"{trigger.id}/time", event_id=None)
+                    trigger = trigger._replace(id=f"{trigger.id}/time", event_id=None, at=finding.at)
                 self._say(finding, trigger)
 
     def _tell_payment(self, number: int, record: Any, trigger: Trigger) -> None:
@@ -575,10 +576,12 @@ class AccountsStep:
         row["outstanding"] = minor_units(account.outstanding, account.currency) if account.outstanding else 0
         self._world = world.with_country(self._world, account.country)
         row["country"] = code_of(account.country)
-        when, zone = account.updated_at, ZoneInfo(account.time_zone)
-        local = when.astimezone(zone)
-        standard = (local.utcoffset() or timedelta(0)) - (local.dst() or timedelta(0))
-        row["offset"] = round(standard.total_seconds() / 60)
+        # The zone's lesser offset is its standard time, whatever it calls summer.
+        year, zone = account.updated_at.year, ZoneInfo(account.time_zone)
+        offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() or timedelta(0) for month in (1, 7)]
+        row["offset"] = round(min(offsets).total_seconds() / 60)
+        kernel.note_row_due(self._table.rows, number, self._table.row_dues, self._config, self._world)
+        self._next_due_known = False
 
     def _erase(self, key: bytes, record: Record) -> None:
         number = self._table.find(key)

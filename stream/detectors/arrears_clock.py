@@ -596,7 +596,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     open_ = 1 if int(arrears["over_at"]) > 0 else 0
     for k in range(SLOTS):
         open_ += 1 if int(arrears["slots"][k]["open"]) > 0 else 0
-    if open_ == 0 and forgotten_at(arrears) <= clock:
+    if (open_ == 0 or flags & REPAID == 0) and forgotten_at(arrears) <= clock:
         forget(arrears)
     days = days_past_due(row, arrears, clock) - days_paused(row, arrears, clock) if flags & REPAID != 0 else 0
     bucket = bucket_of(days)

@@ -43,7 +43,7 @@ from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import CATEGORIES
 from stream.detectors import habits, world
 from stream.detectors.base import Finding, Share, Threshold, Told, WeightedLevels, figure, listed, mark, money, on, time_of
-from stream.detectors.levels import DAY, FADED, NANO, NOTHING, PAID, conclude, level_of
+from stream.detectors.levels import DAY, FADED, NANO, NOTHING, PAID, conclude, gone_after, level_of
 from stream.reference.categories import noun
 from stream.tables import event as ev
 from stream.tables.account import HABITS, REPAID
@@ -119,11 +119,11 @@ def any_absent(row: Any, config: Any) -> bool:
 
 
 @compiled
-def is_left(row: Any, clock: int, config: Any) -> bool:
-    """Whether the account's life has moved elsewhere."""
+def is_left(row: Any, before: int, clock: int, config: Any) -> bool:
+    """Whether the account's life has moved elsewhere; `before` is the severity that is open."""
     if int(row["flags"]) & REPAID != 0:
         return False
-    if clock - int(row["last_at"]) > int(config["quiet"]):
+    if clock - int(row["last_at"]) > gone_after(before, config):
         return True
     absent, kept = 0, 0
     for k in range(HABITS):
@@ -149,7 +149,7 @@ def gather(row: Any, sign: Any, clock: int, config: Any, told: Any, world: Any) 
     """
     facts = told["facts"]
     total, listed, others, said = 0, 0, 0, 0
-    left = is_left(row, clock, config)
+    left = is_left(row, int(sign["severity"]), clock, config)
     sign["due"] = 0
     while not left:
         best, best_weight = -1, 0

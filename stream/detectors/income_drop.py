@@ -59,7 +59,7 @@ from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import CATEGORIES
 from stream.detectors import habits
 from stream.detectors.base import Finding, Levels, Share, Told, on, time_of
-from stream.detectors.levels import DAY, FADED, NOTHING, PAID, conclude, level_of
+from stream.detectors.levels import DAY, FADED, NOTHING, PAID, conclude, gone_after, level_of
 from stream.detectors.world import local_day, month_of, month_start
 from stream.tables import event as ev
 from stream.tables.account import HABITS, REPAID
@@ -229,10 +229,10 @@ def missing(row: Any, k: int, config: Any) -> float:
 
 
 @compiled
-def absent(row: Any, clock: int, config: Any, facts: Any, world: Any) -> float:
+def absent(row: Any, before: int, clock: int, config: Any, facts: Any, world: Any) -> float:
     """The weight of all absent incomes; which they are goes to `facts`."""
     facts[0] = 0
-    if clock - int(row["last_at"]) > int(config["quiet"]):
+    if clock - int(row["last_at"]) > gone_after(before, config):
         return 0.0
     total, all_ = 0.0, 0.0
     for k in range(HABITS):
@@ -328,10 +328,10 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
         noted = clock + SMALL * DAY
     elif short == 0.0 or (times > 0 and clock >= noted):
         hundredths, times, days, noted = 0, 0, 0, 0
-    gone = absent(row, clock, config, facts, world)
+    gone = absent(row, before, clock, config, facts, world)
     months = float(times * days) / 28.0
     small = float(hundredths) / 100.0 * (months if months < 1.0 else 0.75 + 0.25 * months)
-    less = fallen(row, config, world)
+    less = fallen(row, config, world) if clock - int(row["last_at"]) <= gone_after(before, config) else 0.0
     now = max(gone + small, 3.0 * less)
     level = level_of(before, now, config["thresholds"], 1.0)
     due = 0

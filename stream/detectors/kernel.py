@@ -127,6 +127,7 @@ def put(findings: Any, n: int, number: int, code: int, sign: Any, told: Any, i: 
     if code == NOTHING:
         return n
     told["said"] = int(told["said"]) + 1
+    event["touched"] = 1
     finding = findings[n]
     finding["row"] = number
     finding["trigger"] = i
@@ -199,7 +200,7 @@ def run(
     code = (
         step_bounce_pressure(row, evidence, event, config["bounce_pressure"], told, world)
         if int(on[BOUNCE_PRESSURE])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -209,7 +210,7 @@ def run(
     code = (
         step_missed_bills(row, evidence, event, config["missed_bills"], told, world)
         if int(on[MISSED_BILLS])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -219,7 +220,7 @@ def run(
     code = (
         step_expected_payment_absent(row, evidence, event, config["expected_payment_absent"], told, world)
         if int(on[EXPECTED_PAYMENT_ABSENT])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -227,7 +228,9 @@ def run(
     told["sign"] = INCOME_DROP
     told["count"] = 0
     code = (
-        step_income_drop(row, evidence, event, config["income_drop"], told, world) if int(on[INCOME_DROP]) else switch_off(sign)
+        step_income_drop(row, evidence, event, config["income_drop"], told, world)
+        if int(on[INCOME_DROP])
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -237,7 +240,7 @@ def run(
     code = (
         step_lateness_drift(row, evidence, event, config["lateness_drift"], told, world)
         if int(on[LATENESS_DRIFT])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -247,7 +250,7 @@ def run(
     code = (
         step_part_payment(row, evidence, event, config["part_payment"], told, world)
         if int(on[PART_PAYMENT])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -257,7 +260,7 @@ def run(
     code = (
         step_buffer_erosion(row, evidence, event, config["buffer_erosion"], told, world)
         if int(on[BUFFER_EROSION])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -267,7 +270,7 @@ def run(
     code = (
         step_distress_spending(row, evidence, event, config["distress_spending"], told, world)
         if int(on[DISTRESS_SPENDING])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -277,26 +280,32 @@ def run(
     code = (
         step_arrears_clock(row, evidence, event, config["arrears_clock"], told, world)
         if int(on[ARREARS_CLOCK])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[RECOVERY]
     told["sign"] = RECOVERY
     told["count"] = 0
-    code = step_recovery(row, evidence, event, config["recovery"], told, world) if int(on[RECOVERY]) else switch_off(sign)
+    code = step_recovery(row, evidence, event, config["recovery"], told, world) if int(on[RECOVERY]) else switch_off(sign, event)
     n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[HOLD_SIGN]
     told["sign"] = HOLD_SIGN
     told["count"] = 0
-    code = step_hold(row, evidence, event, config["bounce_pressure"], told, world) if int(on[HOLD_SIGN]) else switch_off(sign)
+    code = (
+        step_hold(row, evidence, event, config["bounce_pressure"], told, world) if int(on[HOLD_SIGN]) else switch_off(sign, event)
+    )
     n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[LEGAL_SIGN]
     told["sign"] = LEGAL_SIGN
     told["count"] = 0
-    code = step_legal(row, evidence, event, config["bounce_pressure"], told, world) if int(on[LEGAL_SIGN]) else switch_off(sign)
+    code = (
+        step_legal(row, evidence, event, config["bounce_pressure"], told, world)
+        if int(on[LEGAL_SIGN])
+        else switch_off(sign, event)
+    )
     n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[STRESS_SCORE]
@@ -305,7 +314,7 @@ def run(
     code = (
         step_stress_score(row, evidence, event, config["stress_score"], told, world)
         if int(on[STRESS_SCORE])
-        else switch_off(sign)
+        else switch_off(sign, event)
     )
     n = put(findings, n, number, code, sign, told, i, event)
 
@@ -388,9 +397,10 @@ def process(
             if int(row_dues[number]) <= int(event["clock"]) or int(dues[int(row["evidence"]), 0]) <= int(event["clock"]):
                 # What time alone did comes before the event: an episode that is over is not prolonged by it.
                 time["topic"] = TIME
-                time["at"] = int(event["at"])
+                time["at"] = int(event["clock"])
                 time["clock"] = int(event["clock"])
-                time["kind"] = LIVE if topic == PAYMENT else 0
+                # A payment from before that instant may be of a backlog that still holds the one expected.
+                time["kind"] = LIVE if topic == PAYMENT and int(event["at"]) >= int(row_dues[number]) else 0
                 n = one(row, evidence, free, tally, time, settings, findings, n, number, i, told, dues, row_dues, world)
             row["last_at"] = max(int(row["last_at"]), int(event["at"]))
             if topic == PAYMENT:
@@ -453,6 +463,12 @@ def note_all_dues(accounts: Any, evidence: Any, dues: Any, row_dues: Any, config
         note_dues(evidence[k], dues[k])
     for k in range(len(row_dues)):
         row_dues[k] = due_of_habits(accounts[k], config[0]["habits"], world)
+
+
+@compiled
+def note_row_due(accounts: Any, number: int, row_dues: Any, config: Any, world: Any) -> None:
+    """The same for one account, whose record has changed."""
+    row_dues[number] = due_of_habits(accounts[number], config[0]["habits"], world)
 
 
 class Scratch(NamedTuple):

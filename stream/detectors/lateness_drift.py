@@ -301,6 +301,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
             undone = undo(row, evidence, event, target, config)
             if not undone:
                 return NOTHING
+            event["touched"] = 1
             k = find(row, event)
             if booked and k >= 0:
                 slip(row["habits"][k], days_late(row, event, world), config)

@@ -86,12 +86,22 @@ def conclude(row: Any, sign: Any, level: int, score: float, at: int, lost: int) 
 
 
 @compiled
-def switch_off(sign: Any) -> int:
-    """Takes back what a detector said that is switched off."""
-    if int(sign["severity"]) == 0:
-        return NOTHING
+def gone_after(severity: int, config: Any) -> int:
+    """Milliseconds of silence after which an account is taken for left: while a sign of it is open more than a month, so that one
+    with few payments does not come and go.
+    """
+    return int(config["quiet"]) if severity == 0 else max(int(config["quiet"]), 35 * DAY)
+
+
+@compiled
+def switch_off(sign: Any, event: Any) -> int:
+    """Takes back what a detector said that is switched off, and lets go of what it remembered."""
+    was_open = int(sign["severity"]) > 0
+    if was_open or int(sign["held"]) != 0 or int(sign["due"]) != 0 or float(sign["score"]) != 0.0:
+        event["touched"] = 1
     sign["severity"] = 0
     sign["due"] = 0
     sign["held"] = 0
+    sign["score"] = 0.0
     sign["cause"] = SWITCHED_OFF
-    return WITHDRAWN
+    return WITHDRAWN if was_open else NOTHING

@@ -259,7 +259,8 @@ def take(evidence: Any, event: Any, config: Any) -> int:
     if found >= 0 and int(slot["currency"]) != int(event["currency"]):
         return PASSED
     if found < 0 or not (is_same_due(slot, event) or fills(slot, event)):
-        if owed < 0 or due + int(config["memory"]) <= clock:
+        # A due date so far ahead is a slip of somebody's pen: with it no later due would ever count.
+        if owed < 0 or due + int(config["memory"]) <= clock or due > clock + int(config["memory"]):
             return PASSED
         short, minimum = 0, 0
         if found >= 0:

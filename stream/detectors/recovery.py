@@ -180,8 +180,10 @@ def take(row: Any, memory: Any, event: Any, is_said: bool, world: Any) -> int:
         return 0
     else:
         target = int(event["id"]) if not booked else int(event["corrects"])
-        if target != 0 and remove(memory, target) and not booked:
-            return 1
+        if target != 0 and remove(memory, target):
+            event["touched"] = 1
+            if not booked:
+                return 1
         kept = punctual(row, event, world) if booked and int(event["at"]) > int(memory["ended"]) else 0
     if kept > 0:
         add(row, memory, event)

@@ -21,7 +21,7 @@ Cries wolf
 
 Undone
     It follows the other detectors: what they take back leaves the sum in the same step. What merely fades leaves it when another
-    event is taken in, or when time alone changes what one of the others says.
+    event is taken in, or a week later at the latest.
 
 Sources
     Logistic scoring with additive contributions: Hosmer, Lemeshow and Sturdivant, "Applied Logistic Regression", 2013. Signs: the
@@ -41,7 +41,7 @@ from pydantic import Field, model_validator
 from stream.contracts.signals import ReasonRecord
 from stream.detectors import base
 from stream.detectors.base import Finding, Told, figure, mark
-from stream.detectors.levels import FADED, NOTHING, conclude, level_of
+from stream.detectors.levels import DAY, FADED, NOTHING, conclude, level_of
 from stream.tables import event as ev
 from stream.tables.compiled import compiled
 from stream.tables.notes import EventNote
@@ -65,6 +65,8 @@ PARTS: Final = (
 
 COUNT: Final = len(PARTS)
 TIME: Final = ev.TIME
+LOOK: Final = 7 * DAY
+"""How often an open sign is looked at again where nothing happens."""
 MICRO: Final = 1000000
 """Facts are whole millionths."""
 
@@ -138,18 +140,23 @@ def wants(row: Any, event: Any, config: Any, world: Any) -> bool:
 @compiled
 def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
     """See `base`. Called after all others."""
-    if int(event["touched"]) == 0 or (int(event["topic"]) == TIME and int(told["said"]) == 0):
+    sign, clock = evidence["signs"][DETECTOR], int(event["clock"])
+    before, again = int(sign["severity"]), 0 < int(sign["due"]) <= clock
+    if not again and int(event["touched"]) == 0:
         return NOTHING
-    sign = evidence["signs"][DETECTOR]
+    if before == 0 and int(event["topic"]) == TIME and int(told["said"]) == 0:
+        return NOTHING
     now = chance(evidence, config)
-    if now == float(sign["score"]):
+    if not again and now == float(sign["score"]):
         return NOTHING
-    level = level_of(int(sign["severity"]), now, config["thresholds"], float(config["release"]))
+    event["touched"] = 1
+    level = level_of(before, now, config["thresholds"], float(config["release"]))
     for k in range(COUNT):
         told["facts"][k] = int(part(evidence, k, config) * MICRO)
     told["count"] = 0
     sign["cause"] = FADED
     sign["held"] = 0
+    sign["due"] = clock + LOOK if level > 0 else 0
     return conclude(row, sign, level, now, int(event["at"]), 0)
 
 

@@ -29,8 +29,18 @@ DISCREET: Final = {
     "bounce_pressure": "How much they weigh is above the mark.",
     "missed_bills": "Regular bills were not paid in full.",
     "missed_billers": "How much they weigh is above the mark.",
+    "payment_absent": "A regular payment was not made.",
+    "absent_weight": "How much it weighs is above the mark.",
+    "part_payments": "A payment was less than was due.",
+    "minimum_payments": "No more than the minimum was paid, several times in a row.",
+    "later_than_usual": "Payments come later than they used to.",
+    "signals_cleared": "No sign of stress has been open for a while.",
 }
-OTHERWISE: Final = "A sign of stress was seen."
+"""What may be said of an account that may be shared, by code."""
+
+OTHERWISE: Final = ("sign_of_stress", "A sign of stress was seen.")
+"""Code and words for all else: of income, borrowing, balances and plays of chance not even the code is told."""
+
 _COUNTS: Final = frozenset({"payments", "bills", "weight", "days"})
 """Units whose values tell neither an amount nor a payee."""
 
@@ -41,20 +51,26 @@ def date_words(day: dt.date) -> str:
 
 
 def discreet(reasons: Iterable[ReasonRecord]) -> tuple[ReasonRecord, ...]:
-    """Reasons without amounts, payees, kinds of bill, dates and events.
+    """Reasons without amounts, payees, kinds of bill, dates and events; those that tell nothing then, once.
 
     An account may be shared, and what happened on it may be the other holder's.
     """
-    return tuple(
-        msgspec.structs.replace(
-            reason,
-            text=DISCREET.get(reason.code, OTHERWISE),
-            value=reason.value if reason.unit in _COUNTS else 0,
-            unit=reason.unit if reason.unit in _COUNTS else None,
-            threshold=reason.threshold if reason.unit in _COUNTS else None,
-            window_from=None,
-            window_to=None,
-            event_ids=(),
-        )
-        for reason in reasons
+    told = (_discreet(reason) for reason in reasons)
+    return tuple(dict.fromkeys(told))
+
+
+def _discreet(reason: ReasonRecord) -> ReasonRecord:
+    if reason.code not in DISCREET:
+        code, text = OTHERWISE
+        return ReasonRecord(code=code, text=text, value=0, event_ids=())
+    counts = reason.unit in _COUNTS
+    return msgspec.structs.replace(
+        reason,
+        text=DISCREET[reason.code],
+        value=reason.value if counts else 0,
+        unit=reason.unit if counts else None,
+        threshold=reason.threshold if counts else None,
+        window_from=None,
+        window_to=None,
+        event_ids=(),
     )

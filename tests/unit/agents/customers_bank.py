@@ -114,7 +114,7 @@ class Bank:
             "score": 1.5,
             "reasons": [
                 {
-                    "code": "bounces",
+                    "code": "bounced_payments",
                     "text": "Two payments were returned in 30 days.",
                     "value": 2,
                     "event_ids": ["B1", "B2"],

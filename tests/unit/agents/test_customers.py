@@ -72,7 +72,7 @@ def test_a_medium_signal_is_watched_for_three_days_and_then_nudged_once() -> Non
     assert (nudge["channel"], nudge["account_ids"], nudge["signal_ids"]) == ("sms", ["A-0001"], ["S1"])
     assert moment(nudge["not_before"]) == moment(nudge["decided_at"]) == READY
     assert moment(nudge["not_after"]) == READY + hours(11)
-    assert nudge["reasons"][0]["code"] == "bounces"
+    assert nudge["reasons"][0]["code"] == "bounced_payments"
     assert nudge["language"] == "en-GB"
 
 
@@ -130,7 +130,7 @@ def test_silence_after_an_offer_asks_a_person() -> None:
     assert (escalation["queue"], escalation["rung"], escalation["priority"]) == ("arrears_care", 4, "normal")
     assert moment(escalation["decided_at"]) == START + days(6) + days(14)
     assert moment(escalation["due_by"]) == START + days(20) + hours(72)
-    assert [each["code"] for each in escalation["reasons"]] == ["no_answer", "bounces"]
+    assert [each["code"] for each in escalation["reasons"]] == ["no_answer", "bounced_payments"]
     assert len(said.nudges()) == 2
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from stream.contracts.vocabulary import CATEGORIES
-from stream.detectors import bounce_pressure, kernel, missed_bills, settings, world
+from stream.detectors import bounce_pressure, kernel, missed_bills, settings, stress_score, world
 from stream.detectors.levels import CAUSES, DAY, WITHDRAWN
 from stream.reference.return_codes import CLASSES, lookup
 from stream.tables import event as ev
@@ -207,14 +207,21 @@ def test_an_undone_bounce_leaves_no_trace_in_the_score() -> None:
 
 
 def test_due_is_the_first_instant_at_which_time_alone_changes_something() -> None:
+    """But for the sum of signs, which is looked at whenever another is, and each week."""
     bank = Bank()
     bank.run(stream_of([bounce(1, 1), {"topic": "bill", "id": "m1", "day": 2, "due": 1}]))
+    gone = []
     while (due := int(bank.dues[:, 1].min())) != NEVER:
+        weekly = due == int(bank.evidence[1]["signs"][stress_score.DETECTOR]["due"])
         before = (due - 1000 - START) / DAY
-        assert bank.run(stream_of([{"topic": "time", "day": before}])) == []
+        told = bank.run(stream_of([{"topic": "time", "day": before}]))
+        assert {one.detector for one in told} <= {stress_score.DETECTOR}
         event = stream_of([{"topic": "time", "day": 0}])
         event["at"] = event["clock"] = due
-        assert {one.action for one in bank.run(event)} == {WITHDRAWN}
+        told = [one for one in bank.run(event) if one.detector != stress_score.DETECTOR]
+        assert [one.action for one in told] == ([] if weekly else [WITHDRAWN])
+        gone += [one.detector for one in told]
+    assert sorted(gone) == [bounce_pressure.DETECTOR, missed_bills.DETECTOR]
 
 
 def test_evidence_is_given_back_when_all_is_forgotten() -> None:

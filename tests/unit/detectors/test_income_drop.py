@@ -102,7 +102,7 @@ def habit(row: Any, k: int, category: str, pounds: int, *, last: int, absent: in
 
 def weight(row: Any) -> float:
     row["last_at"] = 0
-    return float(income_drop.absent(row, 0, OWN, np.zeros(32, np.int64), WORLD))
+    return float(income_drop.absent(row, 0, 0, OWN, np.zeros(32, np.int64), WORLD))
 
 
 def test_an_absent_income_weighs_its_share() -> None:

@@ -66,7 +66,14 @@ def make(state: State = State.OPEN) -> tuple[Runner, Written]:
         raise error
 
     runner = Runner(
-        task, written, Pacer(0.1), changelog_topic="", options={}, check_crcs=False, fenced=fenced  # type: ignore[arg-type]
+        task,
+        written,  # type: ignore[arg-type]
+        Pacer(0.1),
+        changelog_topic="",
+        options={},
+        check_crcs=False,
+        fenced=fenced,
+        turn=asyncio.Lock(),
     )
     runner.state = state
     return runner, written

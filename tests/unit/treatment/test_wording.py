@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from stream.contracts.signals import ReasonRecord
 from stream.treatment.policy import default_text, load
+from stream.treatment.words import discreet
 
 POLICY = load(default_text())
 TEXTS = {
@@ -95,3 +97,9 @@ def test_a_person_is_told_what_to_do_first_and_what_not_to_do(name: str) -> None
         assert text.endswith(".")
         assert all(len(each.split()) <= 32 for each in sentences(text))
         assert "_" not in text
+
+
+def test_a_nudge_tells_neither_income_nor_borrowing_not_even_by_a_code() -> None:
+    codes = ("income_absent", "part_income_drop", "short_term_borrowing", "risen_spending", "drained", "stress_score")
+    told = discreet(ReasonRecord(code=code, text=code, value="12.00", unit="GBP", event_ids=("e",)) for code in codes)
+    assert [(reason.code, reason.value, reason.unit, reason.event_ids) for reason in told] == [("sign_of_stress", 0, None, ())]
