@@ -754,8 +754,16 @@ class _Turn:
             kind, queue = "proposed", policy.holds.queues.get(signal.proposes_hold)  # type: ignore[call-overload]
             if signal.severity == "info" and not signal.proposes_hold:
                 kind, queue = "check", policy.holds.checks.get(signal.detector)
-            if queue is not None and (old is None or signal.at >= old):
-                causes[f"{kind}:{signal.signal_id}"] = self._request(queue, [signal], signal.started, ())
+            if queue is None or (old is not None and signal.at < old):
+                continue
+            cause, asked = f"{kind}:{signal.signal_id}", customer.escalations
+            # The team is asked once, for the hold or for its proposal, whichever came first.
+            same = [each for each, request in causes.items() if each.startswith("hold:") and request.queue == queue]
+            if cause in asked:
+                causes = {each: request for each, request in causes.items() if each not in same or each in asked}
+            elif same:
+                continue
+            causes[cause] = self._request(queue, [signal], signal.started, ())
         causes.update(self._care())
         since = customer.unreachable_since
         if since and self.clock >= since + policy.ladder.contactability_days * DAY and self._fresh():

@@ -383,6 +383,29 @@ def test_a_proposed_hold_that_is_taken_back_gives_way() -> None:
     assert all(moment(nudge["not_before"]) >= READY + days(5) for nudge in said.nudges())
 
 
+@pytest.mark.parametrize("first", ["hold", "proposal"])
+def test_the_team_is_asked_once_for_a_hold_and_for_what_proposes_it(first: str) -> None:
+    bank = ready()
+    if first == "hold":
+        bank.hold(START + hours(2), "bereavement")
+    proposed(bank, START + hours(3), "bereavement")
+    if first == "proposal":
+        bank.hold(START + hours(4), "bereavement")
+    bank.ticks(READY, READY + days(5))
+    assert only(bank.run().escalations())["queue"] == "bereavement"
+
+
+def test_a_hold_is_asked_for_once_what_proposed_it_is_taken_back() -> None:
+    bank = ready()
+    proposed(bank, START + hours(2), "bereavement")
+    bank.hold(START + hours(4), "bereavement")
+    proposed(bank, START + days(2), "bereavement", "withdrawn")
+    bank.ticks(READY, READY + days(5))
+    said = bank.run()
+    assert [one["queue"] for one in said.escalations()] == ["bereavement", "bereavement"]
+    assert only(said.escalations("withdrawn"))["withdrawn_because"] == "signal_withdrawn"
+
+
 def test_many_signals_do_not_push_out_the_one_that_proposes_a_hold() -> None:
     bank = ready()
     proposed(bank, START + hours(2), "bereavement")
