@@ -29,11 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stream.agents.accounts import STAGE, AccountsStep
+from stream.agents.accounts import AccountsStep
 from stream.detectors import settings
 from stream.engine import files
-from stream.engine.offline import Line, Offline, merge
-from stream.engine.step import Stage
+from stream.engine.offline import Line, merge
+from stream.scoring.alone import accounts_alone
 from stream.topics import ACCOUNTS_INPUTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,17 +99,7 @@ def month_ends(convert: Any) -> list[int]:
 
 def scores(folder: Path, ends: Sequence[int]) -> Iterator[dict[str, float]]:
     """`stress_score` by account at each of `ends`."""
-    loaded = settings.load()
-    job = Offline(
-        (Stage(STAGE, ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, loaded)),),
-        "murmur2",
-        config_hash="",
-        dead_letter_limit=0.0,
-        max_record_bytes=1_000_000,
-        tick=True,
-        write=lambda _: None,
-        span_ms=SPAN_MS,
-    )
+    job = accounts_alone(settings.load(), lambda _: None, span_ms=SPAN_MS, dead_letter_limit=0.0)
     [step] = job.steps
     assert isinstance(step, AccountsStep)
     found = {topic: path for topic, path in files.find(folder).items() if topic in ACCOUNTS_INPUTS}

@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stream.contracts.money import to_text
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import Category, HoldKind
+from stream.reference.categories import noun
 from stream.tables.account import SLOTS
 from stream.tables.notes import EventNote
 
@@ -176,6 +177,25 @@ def figure(number: float) -> str:
 def money(minor: int, currency: str) -> str:
     """`GBP 38.20`, or nothing where the amount is not known (negative)."""
     return f"{currency} {to_text(minor, currency)}" if minor >= 0 and currency else ""
+
+
+def owed(event: EventNote) -> str:
+    """What was for payment, with its amount where that is known."""
+    amount = money(event.amount, event.currency)
+    return f"{noun(event.category)} ({amount})" if amount else noun(event.category)
+
+
+def weighed(code: str, how: str, found: Finding, thresholds: tuple[float, float, float], ids: tuple[str, ...]) -> ReasonRecord:
+    """The reason that tells the score, `how` it was weighed, and the mark it has reached."""
+    threshold = mark(thresholds, found.severity)
+    return ReasonRecord(
+        code=code,
+        text=f"{how} this comes to {figure(found.score)}, where {figure(threshold)} is the mark.",
+        value=found.score,
+        unit="weight",
+        threshold=threshold,
+        event_ids=ids,
+    )
 
 
 def clears(owed: Sequence[str], expires: int, otherwise: str) -> str:

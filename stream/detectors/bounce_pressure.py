@@ -66,11 +66,11 @@ from stream.detectors.base import (
     WeightedLevels,
     clears,
     day,
-    figure,
     listed,
-    mark,
     money,
+    owed,
     time_of,
+    weighed,
 )
 from stream.detectors.levels import (
     CHANGED,
@@ -703,16 +703,10 @@ def _bounce(event: EventNote) -> str:
     return f"{noun(event.category)} ({amount + ', ' if amount else ''}{day(event.at)})"
 
 
-def _owed(event: EventNote) -> str:
-    amount = money(event.amount, event.currency)
-    return f"{noun(event.category)} ({amount})" if amount else noun(event.category)
-
-
 def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
     """See `base`."""
     ids = tuple(event.event_id for event in events)
     many = len(events) != 1
-    threshold = mark(settings.thresholds, found.severity)
     reasons = (
         ReasonRecord(
             code="bounced_payments",
@@ -725,21 +719,11 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
             window_to=time_of(at),
             event_ids=ids,
         ),
-        ReasonRecord(
-            code="bounce_pressure",
-            text=(
-                f"Weighed by reason, kind of bill and age this comes to {figure(found.score)}, "
-                f"where {figure(threshold)} is the mark."
-            ),
-            value=found.score,
-            unit="weight",
-            threshold=threshold,
-            event_ids=ids,
-        ),
+        weighed("bounce_pressure", "Weighed by reason, kind of bill and age", found, settings.thresholds, ids),
     )
     # A payment that was presented twice is owed once.
-    owed = list(dict.fromkeys(map(_owed, events)))
-    return Told(reasons, clears(owed, found.expires, "if nothing else comes back"))
+    payments = list(dict.fromkeys(map(owed, events)))
+    return Told(reasons, clears(payments, found.expires, "if nothing else comes back"))
 
 
 _GIVEN: Final = {

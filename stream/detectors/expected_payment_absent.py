@@ -42,7 +42,18 @@ from pydantic import Field
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import CATEGORIES
 from stream.detectors import habits, world
-from stream.detectors.base import Finding, Share, Threshold, Told, WeightedLevels, figure, listed, mark, money, on, time_of
+from stream.detectors.base import (
+    Finding,
+    Share,
+    Threshold,
+    Told,
+    WeightedLevels,
+    listed,
+    money,
+    on,
+    time_of,
+    weighed,
+)
 from stream.detectors.levels import DAY, FADED, NANO, NOTHING, PAID, conclude, gone_after, level_of
 from stream.reference.categories import noun
 from stream.tables import event as ev
@@ -238,7 +249,6 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
     facts = found.facts
     payments = [_payment(facts[k * WIDTH : (k + 1) * WIDTH]) for k in range(facts[OTHERS])]
     others = facts[OTHERS + 1]
-    threshold = mark(settings.thresholds, found.severity)
     reasons = [
         ReasonRecord(
             code="payment_absent", text=text, value=facts[k * WIDTH + 5], unit="payments", window_to=time_of(at), event_ids=()
@@ -250,19 +260,8 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
         reasons.append(
             ReasonRecord(code="payments_absent", text=text, value=others, unit="payments", window_to=time_of(at), event_ids=())
         )
-    reasons.append(
-        ReasonRecord(
-            code="absent_weight",
-            text=(
-                f"Weighed by kind of bill and how regular it was this comes to {figure(found.score)}, "
-                f"where {figure(threshold)} is the mark."
-            ),
-            value=found.score,
-            unit="weight",
-            threshold=threshold,
-            event_ids=(),
-        )
-    )
+    how = "Weighed by kind of bill and how regular it was"
+    reasons.append(weighed("absent_weight", how, found, settings.thresholds, ()))
     names = list(dict.fromkeys(name for name, _ in payments))
     one = len(payments) + others == 1
     return Told(tuple(reasons), f"Clears once the payment{'' if one else 's'} for {listed(names)} {'is' if one else 'are'} made.")

@@ -63,11 +63,11 @@ from stream.detectors.base import (
     WeightedLevels,
     clears,
     day,
-    figure,
     listed,
-    mark,
     money,
+    owed,
     time_of,
+    weighed,
 )
 from stream.detectors.levels import CORRECTED, DAY, NANO, NOTHING, PAID, REVERSED, WAIVED, conclude, level_of
 from stream.reference.categories import noun
@@ -436,16 +436,11 @@ def _bill(event: EventNote) -> str:
     return f"{noun(event.category)} ({money(event.amount, event.currency)}, due {day(event.due)})"
 
 
-def _owed(event: EventNote) -> str:
-    amount = money(event.amount, event.currency)
-    return f"{noun(event.category)} ({amount})" if amount else noun(event.category)
-
-
 def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
     """See `base`."""
     ids = tuple(event.event_id for event in events)
     many, billers = len(events) != 1, found.facts[0]
-    threshold = mark(settings.thresholds, found.severity)
+    how = "Counted by biller and weighed by kind of bill and by what is open"
     reasons = (
         ReasonRecord(
             code="missed_bills",
@@ -459,16 +454,6 @@ def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Setting
             window_to=time_of(at),
             event_ids=ids,
         ),
-        ReasonRecord(
-            code="missed_billers",
-            text=(
-                f"Counted by biller and weighed by kind of bill and by what is open this comes to {figure(found.score)}, "
-                f"where {figure(threshold)} is the mark."
-            ),
-            value=found.score,
-            unit="weight",
-            threshold=threshold,
-            event_ids=ids,
-        ),
+        weighed("missed_billers", how, found, settings.thresholds, ids),
     )
-    return Told(reasons, clears([_owed(event) for event in events], found.expires, "if no other bill is missed"))
+    return Told(reasons, clears([owed(event) for event in events], found.expires, "if no other bill is missed"))

@@ -69,15 +69,15 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from stream.agents.accounts import STAGE, AccountsStep
 from stream.contracts import signals
 from stream.contracts.signals import SignalRecord
 from stream.contracts.vocabulary import HoldKind, Severity, SignalStatus
 from stream.detectors import settings as detector_settings
 from stream.engine.deadletters import TOPIC as DEAD_LETTERS
-from stream.engine.offline import Line, Offline
-from stream.engine.step import Output, Stage
+from stream.engine.offline import Line
+from stream.engine.step import Output
 from stream.errors import ConfigurationError
+from stream.scoring.alone import accounts_alone
 from stream.topics import ACCOUNTS_INPUTS, BY_NAME
 
 OWN: Final = "A-1"
@@ -87,7 +87,6 @@ _DAY_MS: Final = 86_400_000
 _NOON: Final = time(12)
 _ALIVE_EVERY: Final = timedelta(hours=20)
 _INCOMES: Final = ("salary", "benefit", "pension")
-_MAX_RECORD_BYTES: Final = 1_000_000
 _ACCOUNT: Final[dict[str, Any]] = {
     "holders": [{"customer_id": "C-1", "role": "primary"}],
     "product": "current_account",
@@ -190,15 +189,7 @@ def told_by(case: Case, settings: Any) -> list[SignalRecord]:
         if output.topic == "signals":
             said.append(signals.decode(output.value or b""))
 
-    job = Offline(
-        (Stage(STAGE, ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, settings)),),
-        "murmur2",
-        config_hash="",
-        dead_letter_limit=1.0,
-        max_record_bytes=_MAX_RECORD_BYTES,
-        tick=True,
-        write=hear,
-    )
+    job = accounts_alone(settings, hear)
     until = _until(case)
     for _ in job.run(_lines(case, until), None if until is None else _ms(until)):
         pass

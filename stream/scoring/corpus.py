@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import msgspec
 
-from stream.agents.accounts import STAGE, AccountsStep
 from stream.detectors.registry import NAMES
 from stream.engine import files
-from stream.engine.offline import Line, Offline, merge
-from stream.engine.step import Output, Stage
+from stream.engine.offline import Line, merge
+from stream.engine.step import Output
 from stream.errors import ConfigurationError
+from stream.scoring.alone import accounts_alone
 from stream.scoring.score import Observed, Said, Score, Truth, observe, score, together
 from stream.simulate.corpus import corpus
 from stream.simulate.event import CorpusTruth
@@ -33,7 +33,6 @@ SAMPLE: Final = (2, 300)
 """Seed and customers of the run that the test suite holds against the published figures."""
 
 _SPAN_MS: Final = 6 * 3_600_000
-_MAX_RECORD_BYTES: Final = 1_000_000
 
 Progress = Callable[[int], None]
 """Called now and then with the events read so far."""
@@ -92,16 +91,7 @@ def _observe(
             yield topic, line
         times.extend((first, last))
 
-    job = Offline(
-        (Stage(STAGE, ACCOUNTS_INPUTS, lambda placement: AccountsStep(placement, settings)),),
-        "murmur2",
-        config_hash="",
-        dead_letter_limit=1.0,
-        max_record_bytes=_MAX_RECORD_BYTES,
-        tick=True,
-        write=hear,
-        span_ms=_SPAN_MS,
-    )
+    job = accounts_alone(settings, hear, span_ms=_SPAN_MS)
     for events in job.run(timed()):
         if progress is not None:
             progress(events)

@@ -136,23 +136,12 @@ class Records:
     ) -> str:  # fmt: skip
         """A payment on the current account. Returns its id."""
         self.balance += amount if direction == "credit" else -amount
-        value: dict[str, Any] = {
-            "event_id": self.outbox.new_id("P"),
-            "account_id": self.person.account_id,
-            "occurred_at": text(when),
-            "direction": direction,
-            "amount": self.money(amount),
-            "currency": self.person.place.currency,
-            "counterparty_id": counterparty,
-            "counterparty_name": name,
-            "category": category,
-            "scheme": scheme,
-            **more,
-            "bank_id": self.person.bank,
-        }
+        account = self.person.account_id
+        value = self._payment(account, when, direction, amount, counterparty, name, category, scheme, more)
+        value["bank_id"] = self.person.bank
         if self.home.balances:
             value["balance_after"] = self.money(self.balance)
-        self.outbox.send("payments", self.person.account_id, when, value, self._faults(day))
+        self.outbox.send("payments", account, when, value, self._faults(day))
         return str(value["event_id"])
 
     def move_own(
@@ -160,9 +149,19 @@ class Records:
         category: str, scheme: str, **more: Any,
     ) -> None:  # fmt: skip
         """A payment on a product of the bank; `owed` is already what it is afterwards."""
-        value: dict[str, Any] = {
+        account = product.account_id
+        value = self._payment(account, when, direction, amount, counterparty, name, category, scheme, more)
+        value["balance_after"] = self.money(-product.owed)
+        self.outbox.send("payments", account, when, value, self._faults(day))
+
+    def _payment(
+        self, account: str, when: datetime, direction: str, amount: int, counterparty: str, name: str, category: str,
+        scheme: str, more: dict[str, Any],
+    ) -> dict[str, Any]:  # fmt: skip
+        """What every payment tells."""
+        return {
             "event_id": self.outbox.new_id("P"),
-            "account_id": product.account_id,
+            "account_id": account,
             "occurred_at": text(when),
             "direction": direction,
             "amount": self.money(amount),
@@ -172,9 +171,7 @@ class Records:
             "category": category,
             "scheme": scheme,
             **more,
-            "balance_after": self.money(-product.owed),
         }
-        self.outbox.send("payments", product.account_id, when, value, self._faults(day))
 
     def _named(self, bill: Bill, bill_id: str, due: date, amount: int) -> dict[str, Any]:
         """How a payment names its bill, where the bank knows."""

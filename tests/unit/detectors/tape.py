@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from stream.agents.accounts import STAGE, AccountsStep
+from stream.agents.accounts import AccountsStep
 from stream.detectors.registry import NAMES
-from stream.engine.offline import Offline
-from stream.engine.step import Output, Placement, Record, Refused, Stage
+from stream.engine.step import Output, Placement, Record, Refused
 from stream.scoring import cases
-from stream.topics import ACCOUNTS_INPUTS
+from stream.scoring.alone import accounts_alone
 
 Tape = list[tuple[str, Record]]
 Rows = dict[bytes, bytes | None]
@@ -41,15 +40,7 @@ def _tape(detector: str, name: str) -> tuple[tuple[str, Record], ...]:
             tape.extend((topic, record) for record in records)
             return super().apply(topic, records)
 
-    job = Offline(
-        (Stage(STAGE, ACCOUNTS_INPUTS, lambda placement: Taped(placement, settings_of(case))),),
-        "murmur2",
-        config_hash="",
-        dead_letter_limit=1.0,
-        max_record_bytes=1_000_000,
-        tick=True,
-        write=lambda _: None,
-    )
+    job = accounts_alone(settings_of(case), lambda _: None, step=Taped)
     until = cases._until(case)
     for _ in job.run(cases._lines(case, until), None if until is None else cases._ms(until)):
         pass
