@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
 from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -30,7 +31,7 @@ from stream.contracts.money import minor_units
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, FactsChange, SignalStatus
 from stream.detectors import arrears_clock, bounce_pressure, kernel, missed_bills, world
-from stream.detectors.base import Finding, time_of
+from stream.detectors.base import NOTED, Finding, time_of
 from stream.detectors.levels import CAUSES, CHANGED, RAISED, SWITCHED_OFF, WITHDRAWN, severity_name
 from stream.detectors.outage_guard import KINDS, SWEEP, Episode, Guard, Payers, Verdict, to_sweep, with_outages
 from stream.detectors.registry import NAMES, SIGNS
@@ -340,13 +341,11 @@ class AccountsStep:
     # --- what findings rest on ------------------------------------------------------------------------------
 
     def _watched(self, events: npt.NDArray[Any]) -> list[int]:
-        """Indexes of new payments on accounts where a promise is watched."""
-        flags = self._table.rows["flags"][events["row"]]
-        watched = flags & WATCHED
+        """Indexes of payments, also of those that take one back, on accounts where a promise is watched."""
+        watched = self._table.rows["flags"][events["row"]] & WATCHED
         if not watched.any():
             return []
-        new = (watched != 0) & (events["outcome"] == ev.APPLIED) & (events["status"] == ev.BOOKED)
-        return np.flatnonzero(new).tolist()
+        return np.flatnonzero((watched != 0) & (events["outcome"] == ev.APPLIED)).tolist()
 
     def _keep_notes(self, reader: Reader, batch: Batch) -> None:
         """Words for the events that a slot of evidence now holds."""
@@ -402,17 +401,23 @@ class AccountsStep:
             category=record.category,
             obligation_id=record.obligation_id,
         )
+        booked = record.status == "booked"
+        payments = (payment,) if booked else ()
+        if record.corrects or not booked:
+            gone = msgspec.structs.replace(payment, event_id=record.corrects or record.event_id, reversed=True)
+            payments = (gone, *payments)
         profile = self._table.profile(number)
         account_id = self._table.key_of(number).decode()
         for holder in profile.holders:
-            self._outputs.append(facts("payment", account_id, profile, holder, trigger, payments=(payment,)))
+            self._outputs.append(facts("payment", account_id, profile, holder, trigger, trigger.at, payments=payments))
 
     # --- findings -------------------------------------------------------------------------------------------
 
     def _say(self, finding: Finding, trigger: Trigger) -> None:
         """Turns a finding into signals for the holders, and into facts where these changed by it."""
-        self._signal_all(finding, trigger)
         number = finding.row
+        if finding.action != NOTED:
+            self._signal_all(finding, trigger)
         if finding.action == RAISED:
             self._want_means(number)
         if finding.detector == arrears_clock.DETECTOR:
@@ -421,7 +426,7 @@ class AccountsStep:
             standing = arrears_clock.Standing() if off else arrears_clock.standing_of(finding)
             profile, account_id = self._table.profile(number), self._table.key_of(number).decode()
             for holder in profile.holders:
-                self._outputs.append(facts("arrears", account_id, profile, holder, trigger, standing=standing))
+                self._outputs.append(facts("arrears", account_id, profile, holder, trigger, finding.clock, standing=standing))
 
     def _signal_all(self, finding: Finding, trigger: Trigger) -> None:
         """Says a finding to the holders; without holders it waits in the notes."""
@@ -500,14 +505,15 @@ class AccountsStep:
         self, change: FactsChange, number: int, profile: Profile, holder: Holder, trigger: Trigger, *, removed: bool = False
     ) -> None:
         """Tells a holder all that is known of the account. Not while a chunk of events is applied."""
-        row, account_id = self._table.rows[number], self._table.key_of(number).decode()
+        row, account_id, clock = self._table.rows[number], self._table.key_of(number).decode(), self.clock
         if removed:
-            self._outputs.append(facts(change, account_id, profile, holder, trigger, removed=True))
+            self._outputs.append(facts(change, account_id, profile, holder, trigger, trigger.at, removed=True))
             return
-        arrears = self._table.evidence[int(row["evidence"])]["arrears"]
-        standing = arrears_clock.standing_at(row, arrears, self.clock)
-        means_ = means(row, profile, time_of(trigger.at).date())
-        self._outputs.append(facts(change, account_id, profile, holder, trigger, standing=standing, means=means_))
+        standing = arrears_clock.Standing()
+        if int(self._config[0]["enabled"][arrears_clock.DETECTOR]):
+            standing = arrears_clock.standing_at(row, self._table.evidence[int(row["evidence"])]["arrears"], clock)
+        means_ = means(row, profile, time_of(clock).date())
+        self._outputs.append(facts(change, account_id, profile, holder, trigger, clock, standing=standing, means=means_))
 
     # --- accounts, orders, ticks ----------------------------------------------------------------------------
 
@@ -599,7 +605,7 @@ class AccountsStep:
         for detector, said in sorted(words.said.items()):
             self._withdraw(number, detector, said, list(said.told), "erased", trigger)
         for holder in profile.holders:
-            self._outputs.append(facts("erased", account_id, profile, holder, trigger, removed=True))
+            self._outputs.append(facts("erased", account_id, profile, holder, trigger, trigger.at, removed=True))
         self._table.erase(number)
         self._means_wanted.discard(number)
         self._next_due_known = False
@@ -776,7 +782,16 @@ def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
         ),
         before.pauses,
         before.watches,
+        None if account.apr is None else _percent(account.apr),
     )
+
+
+def _percent(rate: float | str) -> str:
+    """A rate as a decimal string: one that came as a number has at most six decimals."""
+    if isinstance(rate, str):
+        return rate
+    text = format(Decimal(repr(rate)).quantize(Decimal("0.000001"), ROUND_DOWN), "f")
+    return text.rstrip("0").rstrip(".")
 
 
 def _ordered(profile: Profile, order: AccountOrderRecord, at: int) -> Profile:

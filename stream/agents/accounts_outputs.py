@@ -158,18 +158,21 @@ def facts(
     profile: Profile,
     holder: Holder,
     trigger: Trigger,
+    as_of: int,
     *,
     removed: bool = False,
     payments: tuple[FactsPaymentRecord, ...] = (),
     standing: Standing = NO_ARREARS,
     means: Means = NO_MEANS,
 ) -> Output:
-    """What one holder's record must know of the account now."""
-    today = time_of(trigger.at).date()
+    """What one holder's record must know of the account, as it was at the instant `as_of` (ms): the one that `standing` was
+    counted at.
+    """
+    today = time_of(as_of).date()
     record = AccountFactsRecord(
         account_id=account_id,
         customer_id=holder.customer_id,
-        as_of=time_of(trigger.at),
+        as_of=time_of(as_of),
         change=change,
         role=cast(Role, holder.role),
         product=cast(Product, profile.product),
@@ -177,11 +180,13 @@ def facts(
         country=None if removed else profile.country,
         status=None if removed else profile.status,
         outstanding=None if removed else profile.outstanding,
+        apr=None if removed else profile.apr,
         arrears=to_text(standing.open, standing.currency) if standing.open else None,
         days_past_due_treatment=standing.treatment,
         days_past_due_contractual=standing.contractual,
         days_past_due_regulatory=standing.regulatory,
         past_due_since=_date(standing.since) if standing.since else None,
+        missed_instalments_60d=standing.missed,
         obligations=() if removed else tuple(_obligation(one, today, means.paid) for one in profile.obligations),
         income_monthly_low=means.income,
         next_income_on=means.next_income,

@@ -13,7 +13,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -35,19 +35,13 @@ from stream.engine.step import Drained, Output, Placement, Record, Refused
 from stream.errors import BadRecord, Reason
 from stream.tables import customer as table
 from stream.tables.customer import Customer, Partition
-from stream.treatment.evaluate import (
-    SEVERITY_ORDER,
-    Moment,
-    Said,
-    erase,
-    evaluate,
-    keep_reasons,
-    promise_deadline,
-    watch,
-)
+from stream.treatment import commitments, effects, reminders
+from stream.treatment.evaluate import HISTORY_KEPT, erase, evaluate, watch
 from stream.treatment.local_time import DAY, LATEST, from_ms, to_ms
 from stream.treatment.permission import Operator
 from stream.treatment.policy import Policy, minutes
+from stream.treatment.safety import Gauge
+from stream.treatment.turn import OWN_CREDIT, SEVERITY_ORDER, Moment, Said, Turn, keep_reasons
 
 STAGE: Final = "customers"
 EVERYBODY: Final = b"*"
@@ -71,8 +65,17 @@ ANSWERS: Final = frozenset(
     }
 )  # fmt: skip
 """Outcomes of an outbound contact that end a silence; inbound contact always does."""
+TALKS: Final = ANSWERS - {"clicked"}
+"""Outcomes that tell of a conversation, where the channel is the voice."""
+NOT_CONNECTED: Final = frozenset({"not_connected", "failed"})
+"""Outcomes of a contact that never reached the other end."""
 HOLDS_FROM_OUTCOMES: Final = frozenset({"complaint", "dispute", "represented"})
 """What a customer may say that holds contact at once, until the holds feed has caught up."""
+
+
+SAME: Final = "same"
+New = bool | Literal["same"]
+"""Whether a record tells anything new; `SAME` where what it tells does not bear on what is permitted."""
 
 
 class CustomersStep:
@@ -96,7 +99,9 @@ class CustomersStep:
         self._spoken_to: set[str] = set()
         """Customers with a nudge that stands or waits: those whom an operator's word for all concerns."""
         self._outputs: list[Output] = []
-        self.counters: Counter[str] = Counter()
+        self._known: set[str] = set()
+        """Customers with a profile: of them the breaker's share is taken."""
+        self._tallies: Counter[tuple[str, ...]] = Counter()
 
     def configure(self, policy: Policy, contact_from: datetime | None = None) -> None:
         """Goes on under another policy. What was decided under the old one stands until its customer is next touched."""
@@ -119,9 +124,7 @@ class CustomersStep:
                 continue
             customer_id = key.decode()
             if value is None:
-                self._rows.pop(customer_id, None)
-                self._due.pop(customer_id, None)
-                self._spoken_to.discard(customer_id)
+                self._forget(customer_id)
                 continue
             self._rows[customer_id] = value
             self._note(table.decode(value))
@@ -138,6 +141,16 @@ class CustomersStep:
                 why = ": ".join(part for part in (bad.field, bad.why) if part)
                 refused.append(Refused(index, bad.reason, why))
         return refused
+
+    def take_tallies(self) -> Counter[tuple[str, ...]]:
+        """What happened since the last call, by kind: for metrics, which go by what is seen and not by what is kept."""
+        tallies, self._tallies = self._tallies, Counter()
+        return tallies
+
+    @property
+    def breaker_tripped(self) -> bool:
+        """Whether nudges wait for an operator's word because too many would be sent at once."""
+        return bool(self._partition.breaker.tripped_at)
 
     def drain(self) -> Drained:
         """What changed and was said since the last drain."""
@@ -211,8 +224,8 @@ class CustomersStep:
         self._advance(clock, customer_id)
         customer = self._open(customer_id)
         trace = traceparent_of(record.headers) or b""
-        if tell(self, customer, event, trace):
-            self._evaluate(customer, TRIGGERS[topic], trace)
+        if new := tell(self, customer, event, trace):
+            self._evaluate(customer, TRIGGERS[topic], trace, at, told=new is not SAME)
         elif customer.due is not None and customer.due <= self.clock:
             self._evaluate(customer, "tick", b"")
         if table.is_bare(customer):
@@ -230,11 +243,15 @@ class CustomersStep:
         customer = self._open(customer_id)
         self._say(erase(customer, self._moment("customer", traceparent_of(record.headers) or b"")))
         self._live.pop(customer_id, None)
+        self._forget(customer_id)
+        if known:
+            self._erased.add(customer_id)
+
+    def _forget(self, customer_id: str) -> None:
+        self._rows.pop(customer_id, None)
         self._due.pop(customer_id, None)
         self._spoken_to.discard(customer_id)
-        if known:
-            self._rows.pop(customer_id, None)
-            self._erased.add(customer_id)
+        self._known.discard(customer_id)
 
     # --- time
 
@@ -271,13 +288,20 @@ class CustomersStep:
             self._live[customer_id] = customer
         return customer
 
-    def _moment(self, trigger: str, trace: bytes) -> Moment:
+    def _moment(self, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False) -> Moment:
         partition = self._partition
         operator = Operator(partition.stopped, partition.snoozes)
-        return Moment(partition.clock, self._policy, operator, self._contact_from, trigger, trace)
+        gauge = Gauge(partition.breaker, len(self._known))
+        return Moment(partition.clock, self._policy, operator, self._contact_from, trigger, trace, told, at, gauge)
 
-    def _evaluate(self, customer: Customer, trigger: str, trace: bytes) -> None:
-        self._say(evaluate(customer, self._moment(trigger, trace)))
+    def _evaluate(self, customer: Customer, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False) -> None:
+        if customer.profile is not None:
+            self._known.add(customer.customer_id)
+        turn = evaluate(customer, self._moment(trigger, trace, at, told=told))
+        if turn.said:
+            self._say(turn.said)
+        if turn.counted:
+            self._tallies.update(turn.counted)
         before = self._due.get(customer.customer_id)
         self._note(customer)
         if customer.due is not None and customer.due != before:
@@ -289,6 +313,8 @@ class CustomersStep:
             self._due.pop(customer_id, None)
         else:
             self._due[customer_id] = customer.due
+        if customer.profile is not None:
+            self._known.add(customer_id)
         if any(nudge.body for nudge in customer.nudges) or any(
             not each.nudge_id for each in customer.episodes.values()
         ):
@@ -298,24 +324,17 @@ class CustomersStep:
 
     def _say(self, said: Iterable[Said]) -> None:
         for topic, key, event_id, at, record, trace in said:
+            if self._policy.shadow and topic != "decisions":
+                continue
             headers = headers_for(topic, event_id, from_ms(at), trace or None)
             self._outputs.append(Output(topic, key.encode(), msgspec.json.encode(record), headers))
-            self._count(topic, record)
+            self._tallies[_kind_of(topic, record)] += 1
 
-    def _count(self, topic: str, record: msgspec.Struct) -> None:
-        match topic:
-            case "nudges":
-                self.counters[f"nudges.{record.treatment}.{record.status}"] += 1  # type: ignore[attr-defined]
-            case "escalations":
-                self.counters[f"escalations.{record.queue}.{record.status}"] += 1  # type: ignore[attr-defined]
-            case "decisions":
-                self.counters[f"decisions.{record.result}"] += 1  # type: ignore[attr-defined]
-            case _:
-                self.counters[f"orders.{record.kind}"] += 1  # type: ignore[attr-defined]
+    # --- what each topic tells; each returns whether anything is new, and SAME where it does not bear on what is permitted
 
-    # --- what each topic tells; each returns whether anything is new
-
-    def _tell_profile(self, customer: Customer, event: customers.CustomerRecord, trace: bytes) -> bool:
+    def _tell_profile(self, customer: Customer, event: customers.CustomerRecord, trace: bytes) -> New:
+        if customer.profile is not None and to_ms(event.updated_at) < customer.profile.updated_at:
+            return False
         customer.profile = table.Profile(
             updated_at=to_ms(event.updated_at),
             jurisdiction=event.jurisdiction,
@@ -335,29 +354,26 @@ class CustomersStep:
                 for each in event.quiet or ()
             ],
             vulnerabilities=list(event.vulnerabilities or ()),
+            segment=event.segment or "",
         )
         return True
 
-    def _tell_hold(self, customer: Customer, event: holds.HoldRecord, trace: bytes) -> bool:
+    def _tell_hold(self, customer: Customer, event: holds.HoldRecord, trace: bytes) -> New:
         if not table.first_time(customer.seen, "holds", event.event_id):
             return False
         occurred_at = to_ms(event.occurred_at)
         known = customer.holds.get(event.hold_id)
         if known is not None and known.occurred_at > occurred_at:
             return False
-        ends = [to_ms(event.ends_at)] if event.ends_at is not None else []
-        if event.treatment_ended_at is not None:
-            ends.append(
-                to_ms(event.treatment_ended_at) + self._policy.holds.crisis_days_after_treatment * DAY
-            )
-        # The later of two ends, and never beyond the lifting.
-        until = max(ends, default=None)
-        if event.lifted_at is not None:
-            lifted_at = to_ms(event.lifted_at)
-            until = lifted_at if until is None else min(until, lifted_at)
         customer.holds[event.hold_id] = table.Hold(
-            event.hold_id, event.kind, occurred_at, to_ms(event.placed_at), until,
-            event.account_id or "", event.channel or "", event.lifted_at is not None,
+            event.hold_id, event.kind, occurred_at, to_ms(event.placed_at),
+            account_id=event.account_id or "",
+            channel=event.channel or "",
+            lifted=event.lifted_at is not None,
+            ends_at=_ms(event.ends_at),
+            treatment_ended_at=_ms(event.treatment_ended_at),
+            lifted_at=_ms(event.lifted_at),
+            renewals=0 if known is None else known.renewals + (known.occurred_at < occurred_at),
         )  # fmt: skip
         self._bound_holds(customer)
         return True
@@ -378,23 +394,31 @@ class CustomersStep:
 
     def _tell_outcome(
         self, customer: Customer, event: contact_outcomes.ContactOutcomeRecord, trace: bytes
-    ) -> bool:
+    ) -> New:
         if not table.first_time(customer.seen, "contact-outcomes", event.event_id):
             return False
         at = to_ms(event.occurred_at)
         if event.direction == "inbound" or event.outcome in ANSWERS:
             customer.responded_at = max(customer.responded_at, at)
+        self._tell_contact(customer, event, at)
         if event.nudge_id is not None and event.outcome in REACHED:
             for nudge in customer.nudges:
                 if nudge.nudge_id == event.nudge_id:
                     nudge.reached = nudge.counts = True
-        if event.outcome in ("opted_out", "wrong_party"):
-            customer.blocked[event.channel] = max(customer.blocked.get(event.channel, 0), at)
+        match event.outcome:
+            case "opted_out" | "wrong_party":
+                customer.blocked[event.channel] = max(customer.blocked.get(event.channel, 0), at)
+            case "hardship":
+                customer.hardship_at = max(customer.hardship_at, at)
+            case "plan_proposed":
+                customer.proposed_at = max(customer.proposed_at, at)
+            case "plan_accepted" | "plan_declined":
+                self._tell_plan(customer, event, at, trace)
         if event.outcome in HOLDS_FROM_OUTCOMES:
             hold_id = derive("outcome", customer.customer_id, event.contact_id, event.outcome)
             account_id = (event.account_id or "") if event.outcome == "dispute" else ""
             until = at + self._policy.holds.provisional_days * DAY
-            customer.holds[hold_id] = table.Hold(hold_id, event.outcome, at, at, until, account_id)
+            customer.holds[hold_id] = table.Hold(hold_id, event.outcome, at, at, account_id=account_id, ends_at=until)
             self._bound_holds(customer)
         if event.promise is not None:
             self._tell_promise(customer, event.promise, at, trace)
@@ -409,14 +433,12 @@ class CustomersStep:
         )
         known = customer.promises.get(told.promise_id)
         if known is not None:
-            if (known.amount, known.due_date, known.currency) == (
-                promise.amount,
-                promise.due_date,
-                promise.currency,
-            ):
+            same = (known.amount, known.due_date, known.currency) == (promise.amount, promise.due_date, promise.currency)
+            if same or known.told_at > at:
                 return
             # A promise that was made anew: what was paid towards it stays paid.
-            promise.made_at, promise.paid = known.made_at, known.paid
+            promise.made_at = known.made_at
+        promise.told_at = at
         customer.promises[told.promise_id] = promise
         while len(customer.promises) > table.MAX_PROMISES:
             order = sorted(customer.promises.values(), key=lambda each: (each.status == "open", each.made_at))
@@ -424,14 +446,49 @@ class CustomersStep:
         if told.promise_id in customer.promises:
             self._say(watch(promise, known, customer, self._moment("outcome", trace)))
 
-    def _tell_case(self, customer: Customer, event: cases.CaseRecord, trace: bytes) -> bool:
+    def _tell_plan(self, customer: Customer, event: contact_outcomes.ContactOutcomeRecord, at: int, trace: bytes) -> None:
+        plan = customer.plans.get(event.offer_id or "")
+        if plan is None:
+            return  # not one of our offers: the bank's own hold and case speak for it
+        if event.outcome == "plan_declined":
+            if not plan.accepted_at:
+                plan.ended_at = plan.ended_at or at
+            return
+        turn = Turn(customer, self._moment("outcome", trace, at))
+        commitments.accept(plan, at, turn)
+        self._say(turn.said)
+
+    def _tell_contact(self, customer: Customer, event: contact_outcomes.ContactOutcomeRecord, at: int) -> None:
+        if at <= self.clock - HISTORY_KEPT:
+            return
+        known = customer.contacts.get(event.contact_id)
+        if known is None:
+            known = customer.contacts[event.contact_id] = table.Contact(at, event.channel)
+        known.at = min(known.at, at)
+        known.account_id = known.account_id or event.account_id or ""
+        known.nudge_id = known.nudge_id or event.nudge_id or ""
+        known.outbound = known.outbound or event.direction == "outbound"
+        if at >= known.told_at:
+            known.told_at, known.connected = at, event.outcome not in NOT_CONNECTED
+        if event.outcome in TALKS:
+            known.talked_at = max(known.talked_at, at)
+        if len(customer.contacts) > table.MAX_CONTACTS:
+            # What cannot be remembered must not be forgotten: until it would count no more, nothing is sent.
+            first = min(customer.contacts, key=lambda name: (customer.contacts[name].told_at, name))
+            customer.crowded_until = max(customer.crowded_until, customer.contacts.pop(first).told_at + HISTORY_KEPT)
+
+    def _tell_case(self, customer: Customer, event: cases.CaseRecord, trace: bytes) -> New:
         if not table.first_time(customer.seen, "cases", event.event_id):
             return False
         at = to_ms(event.occurred_at)
         known = customer.cases.get(event.case_id)
         if known is not None and known.at > at:
+            # Told late: it was open earlier than was known.
+            if event.status == "opened" and at < known.opened_at:
+                known.opened_at = at
+                return True
             return False
-        opened_at = known.opened_at if known is not None else at
+        opened_at = min(known.opened_at, at) if known is not None else at
         closed_at = at if event.status == "closed" else None
         escalation_id = event.escalation_id or (known.escalation_id if known is not None else "")
         customer.cases[event.case_id] = table.Case(event.case_id, opened_at, at, closed_at, escalation_id)
@@ -447,14 +504,23 @@ class CustomersStep:
                 del customer.cases[next(reversed(customer.cases))]
         return True
 
-    def _tell_signal(self, customer: Customer, event: signals.SignalRecord, trace: bytes) -> bool:
+    def _tell_signal(self, customer: Customer, event: signals.SignalRecord, trace: bytes) -> New:
         at = to_ms(event.occurred_at)
         if not table.first_time(customer.seen, "signals", event.signal_id, event.status, str(at)):
             return False
         if event.status == "withdrawn":
-            customer.signals.pop(event.signal_id, None)
-            return True
+            gone = customer.signals.pop(event.signal_id, None)
+            customer.cleared_at = max(customer.cleared_at, at)
+            customer.gone[event.signal_id] = at
+            if len(customer.gone) > table.MAX_SIGNALS:
+                del customer.gone[next(iter(customer.gone))]
+            return True if gone is not None and gone.proposes_hold else SAME
+        if event.signal_id in customer.gone:
+            return False  # an id is never raised again: this was said before it was taken back
         known = customer.signals.get(event.signal_id)
+        if known is not None and known.at > at:
+            known.started = min(known.started, at)
+            return SAME
         customer.signals[event.signal_id] = table.OpenSignal(
             signal_id=event.signal_id,
             detector=event.detector,
@@ -465,6 +531,7 @@ class CustomersStep:
             reasons=keep_reasons(event.reasons),
             expires_at=None if event.expires_at is None else to_ms(event.expires_at),
             proposes_hold=event.proposes_hold or "",
+            code=event.reasons[0].code if event.reasons else "",
             trace=trace,
         )
         while len(customer.signals) > table.MAX_SIGNALS:
@@ -473,9 +540,10 @@ class CustomersStep:
                 key=lambda each: (not each.proposes_hold, SEVERITY_ORDER[each.severity], -each.at),
             )
             del customer.signals[mildest.signal_id]
-        return True
+        proposed = event.proposes_hold or (known is not None and known.proposes_hold)
+        return True if proposed else SAME
 
-    def _tell_facts(self, customer: Customer, event: account_facts.AccountFactsRecord, trace: bytes) -> bool:
+    def _tell_facts(self, customer: Customer, event: account_facts.AccountFactsRecord, trace: bytes) -> New:
         if event.removed:
             customer.accounts.pop(event.account_id, None)
             return True
@@ -491,10 +559,15 @@ class CustomersStep:
         ]
         customer.overflow = customer.overflow or len(pauses) > table.MAX_PAUSES
         known = customer.accounts.get(event.account_id)
-        customer.accounts[event.account_id] = table.AccountFacts(
-            event.account_id, to_ms(event.as_of), event.role, event.product, pauses[: table.MAX_PAUSES],
-            _arrears(event, known), _means(event, known),
+        had = known.arrears.since if known is not None and known.arrears is not None else ""
+        account = customer.accounts[event.account_id] = table.AccountFacts(
+            event.account_id, to_ms(event.as_of), event.role, event.product, event.currency, pauses[: table.MAX_PAUSES],
+            _arrears(event, known), _missed(event, known), _means(event, known), _obligations(event, known),
+            str(event.apr) if event.apr is not None else known.apr if known is not None and event.change == "payment" else "",
         )  # fmt: skip
+        turn = Turn(customer, self._moment("facts", trace))
+        effects.first_miss(had, account.arrears.since if account.arrears is not None else "", turn)
+        self._tallies.update(turn.counted)
         while len(customer.accounts) > table.MAX_ACCOUNTS:
             idle = [
                 each for each in customer.accounts.values() if not each.pauses and each.role != "guarantor"
@@ -503,39 +576,52 @@ class CustomersStep:
             oldest = min(idle or customer.accounts.values(), key=lambda each: (each.as_of, each.account_id))
             del customer.accounts[oldest.account_id]
         self._tell_payments(customer, event)
-        return True
+        same = known is not None and known.pauses == account.pauses and known.role == account.role
+        return SAME if same and customer.holds == {} else True
 
     def _tell_payments(self, customer: Customer, event: account_facts.AccountFactsRecord) -> None:
-        for promise in customer.promises.values():
-            if promise.account_id != event.account_id or promise.status == "kept":
+        for payment in event.payments:
+            at, credit = to_ms(payment.occurred_at), payment.direction == "credit"
+            if payment.reversed:
+                customer.payments.pop(payment.event_id, None)
                 continue
-            deadline = promise_deadline(promise, customer, self._policy)
-            for payment in event.payments:
-                at = to_ms(payment.occurred_at)
-                if payment.direction != "credit" or payment.currency != promise.currency:
-                    continue
-                if promise.made_at <= at < deadline:
-                    promise.paid[payment.event_id] = minor_units(payment.amount, payment.currency)
-            while len(promise.paid) > table.MAX_PROMISE_PAYMENTS:
-                first = next(each for each in promise.paid if each)
-                promise.paid[""] = promise.paid.get("", 0) + promise.paid.pop(first)
+            if credit and (customer.promises or customer.plans):
+                amount = minor_units(payment.amount, payment.currency)
+                customer.payments[payment.event_id] = table.Payment(event.account_id, payment.currency, amount, at)
+            self._settle(customer, event, payment.obligation_id, credit, at)
+        while len(customer.payments) > table.MAX_PAYMENTS:
+            del customer.payments[min(customer.payments, key=lambda name: (customer.payments[name].at, name))]
+
+    def _settle(
+        self, customer: Customer, event: account_facts.AccountFactsRecord, obligation_id: str | None, credit: bool, at: int
+    ) -> None:
+        """Notes that what a reminder is about has been paid."""
+        repayment = credit and event.product in OWN_CREDIT
+        turn: Turn | None = None
+        for episode in customer.episodes.values():
+            if episode.treatment == reminders.PAYMENT:
+                turn = turn or Turn(customer, self._moment("facts", b""))
+                if reminders.pays(episode.subject, event.account_id, obligation_id, repayment, at, turn):
+                    customer.settled[episode.subject] = at
 
     def _tell_action(
         self, customer: Customer, event: operator_actions.OperatorActionRecord, trace: bytes
-    ) -> bool:
+    ) -> New:
         if not table.first_time(customer.seen, "operator-actions", event.event_id):
             return False
-        customer.stopped = _operate(customer.snoozes, customer.stopped, event)
+        customer.stopped = _operate(customer, customer.stopped, event)
         return True
 
     def _operate_for_all(self, event: operator_actions.OperatorActionRecord, record: Record) -> None:
         partition = self._partition
         if not table.first_time(partition.seen, "operator-actions", event.event_id):
             return
-        partition.stopped = _operate(partition.snoozes, partition.stopped, event)
+        if event.action == "release_breaker":
+            Gauge(partition.breaker).release()
+        partition.stopped = _operate(partition, partition.stopped, event)
         trace = traceparent_of(record.headers) or b""
         for customer_id in sorted(self._spoken_to):
-            self._evaluate(self._open(customer_id), "operator", trace)
+            self._evaluate(self._open(customer_id), "operator", trace, told=True)
 
 
 def _arrears(event: account_facts.AccountFactsRecord, known: table.AccountFacts | None) -> table.Arrears | None:
@@ -560,35 +646,73 @@ def _means(event: account_facts.AccountFactsRecord, known: table.AccountFacts | 
     return table.Means(event.currency, event.income_monthly_low or "", next_income_on, event.priority_bills_monthly or "")
 
 
-def _operate(
-    snoozes: dict[str, int | None], stopped: bool, event: operator_actions.OperatorActionRecord
-) -> bool:
-    """Applies an operator's word;
+def _missed(event: account_facts.AccountFactsRecord, known: table.AccountFacts | None) -> int:
+    """The same for instalments missed."""
+    if event.change == "payment":
+        return known.missed if known is not None else 0
+    return event.missed_instalments_60d
 
-    returns whether nudges are stopped. (Breakers are released in the accounts stage.)
-    """
-    detector = event.detector or ""
+
+def _obligations(event: account_facts.AccountFactsRecord, known: table.AccountFacts | None) -> list[table.Obligation]:
+    """What the account regularly pays; when it was last paid is only told with its means."""
+    before = {} if known is None else {each.obligation_id: each.last_paid for each in known.obligations}
+    return [
+        table.Obligation(
+            each.obligation_id, each.category, minor_units(each.amount_due, each.currency), each.currency,
+            each.next_due.isoformat() if each.next_due else "",
+            each.last_paid.isoformat() if each.last_paid else before.get(each.obligation_id, ""),
+        )
+        for each in event.obligations[: table.MAX_OBLIGATIONS]
+    ]  # fmt: skip
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else to_ms(at)
+
+
+def _kind_of(topic: str, record: Any) -> tuple[str, ...]:
+    """What a record is counted as."""
+    match topic:
+        case "nudges":
+            return (topic, record.treatment, record.status)
+        case "escalations":
+            return (topic, record.queue, record.status)
+        case "decisions":
+            return (topic, record.result)
+        case _:
+            return (topic, record.kind)
+
+
+def _operate(of: Customer | Partition, stopped: bool, event: operator_actions.OperatorActionRecord) -> bool:
+    """Applies an operator's word, unless a later one on the same matter is known; returns whether nudges are stopped."""
+    detector, at = event.detector or "", to_ms(event.occurred_at)
+    matter = "stop" if event.action in ("stop_nudges", "resume_nudges") else f"snooze\n{detector}"
+    if of.ordered_at.get(matter, at) > at:
+        return stopped
+    of.ordered_at[matter] = at
+    if len(of.ordered_at) > 2 * table.MAX_SNOOZES:
+        del of.ordered_at[min(of.ordered_at, key=lambda name: (name == "stop", of.ordered_at[name], name))]
     match event.action:
         case "stop_nudges":
             return True
         case "resume_nudges":
             return False
         case "snooze":
-            snoozes[detector] = None if event.until is None else to_ms(event.until)
-            while len(snoozes) > table.MAX_SNOOZES:
+            of.snoozes[detector] = _ms(event.until)
+            while len(of.snoozes) > table.MAX_SNOOZES:
                 # Too many to tell apart: one snooze of everything, which silences more.
-                ends = list(snoozes.values())
-                snoozes.clear()
-                snoozes[""] = None if None in ends else max(end for end in ends if end is not None)
+                ends = list(of.snoozes.values())
+                of.snoozes.clear()
+                of.snoozes[""] = None if None in ends else max(end for end in ends if end is not None)
         case "unsnooze":
-            snoozes.pop(detector, None)
+            of.snoozes.pop(detector, None)
     return stopped
 
 
 class _Topic(NamedTuple):
     decode: Callable[[bytes], Any]
     time_of: Callable[[Any], datetime]
-    tell: Callable[[CustomersStep, Customer, Any, bytes], bool]
+    tell: Callable[[CustomersStep, Customer, Any, bytes], New]
 
 
 _TOPICS: Final[dict[str, _Topic]] = {

@@ -10,7 +10,10 @@ from stream.cli.config import config
 from stream.cli.demo import demo
 from stream.cli.detectors import detectors
 from stream.cli.explain import explain
+from stream.cli.operator import operator
+from stream.cli.policy import policy
 from stream.cli.replay import replay
+from stream.cli.report import report
 from stream.cli.simulate import simulate
 from stream.cli.topics import topics
 from stream.cli.version import version
@@ -27,10 +30,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, worker, replay, simulate, explain, version):
+for command in (demo, worker, replay, simulate, explain, report, version):
     app.command()(command)
 app.add_typer(topics, name="topics")
 app.add_typer(detectors, name="detectors")
+app.add_typer(operator, name="operator")
+app.add_typer(policy, name="policy")
 app.add_typer(config, name="config")
 
 

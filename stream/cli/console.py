@@ -35,7 +35,7 @@ def show(rows: Sequence[dict[str, Any]], output: Format) -> None:
         table.add_column(name.replace("_", " "), overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*["" if value is None else str(value) for value in row.values()])
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)  # what people wrote is shown as they wrote it
 
 
 def show_json(value: Any) -> None:

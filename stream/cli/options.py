@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -27,3 +28,16 @@ ContactFrom = Annotated[
         envvar="EWS_CONTACT_FROM", help="No contact for signals of an earlier event time (RFC 3339): history stays silent."
     ),
 ]
+
+
+def moment(text: str | None, option: str) -> datetime | None:
+    """The instant that an option names. Raises BadParameter for one without an offset, or that is none."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise typer.BadParameter("give a time with offset, such as 2026-01-31T00:00:00Z", param_hint=option)
+    return found

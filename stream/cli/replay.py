@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -142,12 +141,5 @@ def _from_journal(
 
 
 def _millis(text: str | None, option: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise typer.BadParameter("give a time with offset, such as 2026-01-31T00:00:00Z", param_hint=option)
-    return int(moment.timestamp() * 1000)
+    moment = options.moment(text, option)
+    return None if moment is None else int(moment.timestamp() * 1000)

@@ -15,6 +15,7 @@ from stream.contracts.base import (
     Jurisdiction,
     Many,
     Model,
+    Percent,
     Record,
     Time,
     decoder_of,
@@ -48,7 +49,7 @@ class FactsObligationRecord(Record, frozen=True, kw_only=True):
 
 
 class FactsPayment(Model):
-    """A payment on an account that is watched for a promise."""
+    """A payment on an account that is watched for a promise, or that one was taken back."""
 
     event_id: Id = Field(description="The payment.")
     occurred_at: Time = Field(description="When.")
@@ -57,6 +58,11 @@ class FactsPayment(Model):
     direction: Direction = Field(description="Seen from the holder.")
     category: Category = Field(description="What it was for.")
     obligation_id: Id | None = Field(default=None, description="The obligation it serves.")
+    reversed: bool = Field(
+        default=False,
+        description="Whether this payment no longer counts: it was reversed, or the one that follows it here replaces it. The "
+        "other fields are then those of the record that says so.",
+    )
 
 
 class FactsPaymentRecord(Record, frozen=True, kw_only=True):
@@ -69,6 +75,7 @@ class FactsPaymentRecord(Record, frozen=True, kw_only=True):
     direction: Direction
     category: Category
     obligation_id: Id | None = None
+    reversed: bool = False
 
 
 class FactsPause(Model):
@@ -96,7 +103,9 @@ class AccountFacts(Model):
 
     account_id: Id = Field(description="The account.")
     customer_id: Id = Field(description="The holder; also the record's key.")
-    as_of: Time = Field(description="When it was so, in event time.")
+    as_of: Time = Field(
+        description="When it was so, in event time: the clock at which days past due were counted, or when the payment was."
+    )
     change: FactsChange = Field(description="What brought this record about.")
     role: Role = Field(description="The holder's part in the account.")
     product: Product = Field(description="What kind of account it is.")
@@ -104,6 +113,7 @@ class AccountFacts(Model):
     country: Jurisdiction | None = Field(default=None, description="ISO 3166-1 code.")
     status: Code | None = Field(default=None, description="The bank's own word for its state.")
     outstanding: Amount | None = Field(default=None, description="What is owed on it.")
+    apr: Percent | None = Field(default=None, description="Percent a year, as a decimal string.")
     arrears: Amount | None = Field(default=None, description="How much of that is overdue.")
     days_past_due_treatment: Count = Field(default=0, description="Days past due; pauses under holds.")
     days_past_due_contractual: Count = Field(default=0, description="Days past due; never pauses.")
@@ -111,11 +121,19 @@ class AccountFacts(Model):
     past_due_since: IsoDate | None = Field(
         default=None, description="The oldest due date that is unpaid: from it a reader can count on, pauses apart."
     )
+    missed_instalments_60d: Count = Field(
+        default=0,
+        description="Instalments of this account, an own credit product, that fell due on the local day of `as_of` or one of the "
+        "59 before and were told as missed or paid in part; each bill once. One that was paid since counts. One that was waived, "
+        "or whose news was reversed or replaced, does not.",
+    )
     obligations: Many[FactsObligation] = Field(default=(), description="What it regularly pays.")
     income_monthly_low: Amount | None = Field(default=None, description="A low estimate of income per month.")
     next_income_on: IsoDate | None = Field(default=None, description="When income is expected next.")
     priority_bills_monthly: Amount | None = Field(default=None, description="Priority bills per month.")
-    payments: Many[FactsPayment] = Field(default=(), description="Payments seen while a promise is watched.")
+    payments: Many[FactsPayment] = Field(
+        default=(), description="Payments seen while a promise is watched, and those that were taken back meanwhile."
+    )
     pauses: Many[FactsPause] = Field(default=(), description="Pauses that any holder's hold placed.")
     removed: bool = Field(
         default=False, description="Whether this person no longer holds the account, or it was erased."
@@ -135,11 +153,13 @@ class AccountFactsRecord(Record, frozen=True, kw_only=True):
     country: Jurisdiction | None = None
     status: Code | None = None
     outstanding: Amount | None = None
+    apr: Percent | None = None
     arrears: Amount | None = None
     days_past_due_treatment: Count = 0
     days_past_due_contractual: Count = 0
     days_past_due_regulatory: Count = 0
     past_due_since: IsoDate | None = None
+    missed_instalments_60d: Count = 0
     obligations: Many[FactsObligationRecord] = ()
     income_monthly_low: Amount | None = None
     next_income_on: IsoDate | None = None

@@ -262,6 +262,8 @@ Rate = Annotated[
     float | Annotated[str, Meta(min_length=1), Field(min_length=1)], AfterValidator(_RATE), _RATE
 ]
 """Percent a year: a number, or a decimal string."""
+Percent = Annotated[str, Meta(min_length=1), Field(min_length=1), AfterValidator(_RATE), _RATE]
+"""Percent a year, as a decimal string."""
 Day31 = Annotated[int, Meta(ge=1, le=31), Field(ge=1, le=31)]
 """Day of a month."""
 

@@ -44,6 +44,9 @@ class Decision(Model):
     rules: Many[Rule] = Field(description="Every rule that was asked, in order.")
     next_allowed_at: Time | None = Field(default=None, description="When it may be tried again.")
     policy_version: Code = Field(description="The policy it was decided under.")
+    shadow: bool | None = Field(
+        default=None, description="Whether that policy is only tried out: nothing was sent and nobody asked."
+    )
 
 
 class DecisionRecord(Record, frozen=True, kw_only=True):
@@ -58,6 +61,7 @@ class DecisionRecord(Record, frozen=True, kw_only=True):
     rules: Many[RuleRecord]
     next_allowed_at: Time | None = None
     policy_version: Code
+    shadow: bool | None = None
 
 
 decoder = msgspec.json.Decoder(DecisionRecord)

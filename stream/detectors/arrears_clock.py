@@ -23,6 +23,11 @@ Maths
     anew at every step from news, repayments and pauses, so a late payment, a reversal or a pause placed in the past recounts
     every counter.
 
+    Beside the counters stands how many instalments were missed of late: those that fell due on this local day or one of the 59
+    before, of which some news says that they were missed or paid in part, by bill. To pay one late does not undo it; to waive it,
+    or to reverse or replace the news, does. It is told with the facts of the account (`missed_instalments_60d`), which are told
+    anew whenever the amount past due, its oldest due date or this number changes, also where no sign is open or changes.
+
     It asks a person for nothing by itself. What follows from 30 days (IFRS 9: a significant increase in credit risk is presumed)
     and 90 days (default no later) is for the bank's own books; here they are marks of a bucket.
 
@@ -36,6 +41,11 @@ Undone
     where it came after the news, or while something of the account is remembered: nothing past due, and 90 days later all is
     forgotten, moves included. An overdraft knows its latest balance alone; the reversal of a payment leaves it as it is. Pauses
     are lost when this is switched off.
+
+    How many instalments were missed of late rests on the same eight pieces of news, of which one bill may have several. Once
+    there are more it may be too low, never too high: the settled ones that were due first go first, and two open ones count as
+    one. News that leaves nothing to pay (of a card: the minimum was paid, and no more) is none of a missed instalment, and an
+    overdraft has no instalments.
 
 Sources
     CRR (EU) 575/2013 Article 178 and Delegated Regulation (EU) 2018/171 (EUR 100 and 1 % of a retail exposure, more than 90
@@ -55,7 +65,7 @@ from pydantic import Field, model_validator
 from stream.contracts.money import to_text
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import CATEGORIES, HoldKind
-from stream.detectors.base import Finding, Levels, Share, Told, clears, mark, money, on
+from stream.detectors.base import NOTED, Finding, Levels, Share, Told, clears, mark, money, on
 from stream.detectors.levels import (
     CORRECTED,
     DAY,
@@ -74,7 +84,7 @@ from stream.tables.account import AWAITED, CARD, COUNTED, EMPTY, KNOWN, NEVER, O
 from stream.tables.compiled import compiled
 from stream.tables.notes import EventNote
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 DETECTOR: Final = 8
 
 PAYMENT: Final = ev.PAYMENT
@@ -84,6 +94,7 @@ BOOKED: Final = ev.BOOKED
 CREDIT: Final = ev.CREDIT
 NO_BALANCE: Final = ev.NO_BALANCE
 OPEN_OUTCOME: Final = ev.PART_PAID
+SETTLED_OUTCOME: Final = ev.PAID_LATE
 WAIVED_OUTCOME: Final = ev.WAIVED
 
 CREDIT_BILL: Final = tuple(category in CREDIT_CATEGORIES for category in CATEGORIES)
@@ -94,6 +105,9 @@ PAUSING: Final[frozenset[HoldKind]] = frozenset(("dispute", "hardship_plan", "br
 
 KEPT: Final = 90 * DAY
 """How long all is remembered after nothing is past due any more: events may be this late."""
+
+LATELY: Final = 60
+"""Local days, this one included, in which an instalment fell due that counts as missed of late."""
 
 OTHER: Final = "other"
 """Stands for the currencies that are not named."""
@@ -213,13 +227,15 @@ class Standing(NamedTuple):
     currency: str = ""
     since: int = 0
     """The oldest unpaid due date, days since 1970-01-01; 0 where nothing is past due."""
+    missed: int = 0
+    """Instalments missed of late, paid since or not."""
 
 
 def standing_at(row: Any, arrears: Any, clock: int) -> Standing:
     """The arrears of an account as of its latest step, counted on to `clock`."""
-    contractual = int(days_past_due(row, arrears, clock))
+    contractual, missed = int(days_past_due(row, arrears, clock)), int(missed_lately(row, arrears, clock))
     if contractual == 0:
-        return Standing()
+        return Standing(missed=missed)
     return Standing(
         contractual - int(days_paused(row, arrears, clock)),
         contractual,
@@ -227,13 +243,17 @@ def standing_at(row: Any, arrears: Any, clock: int) -> Standing:
         int(arrears["open"]),
         _currency(int(arrears["currency"])),
         int(arrears["since"]),
+        missed,
     )
 
 
 def standing_of(found: Finding) -> Standing:
     """The same at the moment of a finding of this detector."""
     total, since, treatment, contractual, regulatory, currency = found.facts[:6]
-    return Standing(treatment, contractual, regulatory, total, _currency(currency), since) if contractual else Standing()
+    missed = found.facts[11]
+    if contractual == 0:
+        return Standing(missed=missed)
+    return Standing(treatment, contractual, regulatory, total, _currency(currency), since, missed)
 
 
 def moves(arrears: Any) -> list[tuple[int, int, int]]:
@@ -269,6 +289,42 @@ def is_last_word(arrears: Any, k: int) -> bool:
             if later > 0 or (later == 0 and int(other["event"]) > int(slot["event"])):
                 return False
     return True
+
+
+@compiled
+def is_missed(arrears: Any, k: int) -> bool:
+    """Whether slot `k` holds the latest news of an instalment that was missed or paid in part, and not waived."""
+    if int(arrears["slots"][k]["kind"]) == WAIVED_OUTCOME or not is_last_word(arrears, k):
+        return False
+    for j in range(SLOTS):
+        other = arrears["slots"][j]
+        told = int(other["state"]) == COUNTED and int(other["kind"]) <= OPEN_OUTCOME
+        if told and int(other["bill"]) == int(arrears["slots"][k]["bill"]):
+            return True
+    return False
+
+
+@compiled
+def missed_lately(row: Any, arrears: Any, clock: int) -> int:
+    """How many instalments that fell due of late were missed, paid since or not."""
+    today, total = local_day(row, clock), 0
+    for k in range(SLOTS):
+        day = int(arrears["slots"][k]["due"]) // DAY
+        if today - LATELY < day <= today and is_missed(arrears, k):
+            total += 1
+    return total
+
+
+@compiled
+def missed_until(row: Any, arrears: Any, clock: int) -> int:
+    """When the passing of time alone next changes how many were missed of late; NEVER: it does not."""
+    today, first = local_day(row, clock), NEVER
+    for k in range(SLOTS):
+        day = int(arrears["slots"][k]["due"]) // DAY
+        if today - LATELY < day and is_missed(arrears, k):
+            turn = (day if day > today else day + LATELY) * DAY - int(row["offset"]) * 60000
+            first = min(first, turn)
+    return first
 
 
 @compiled
@@ -396,7 +452,8 @@ def take_news(arrears: Any, event: Any) -> int:
     slot["amount"] = int(event["amount"])
     slot["open"] = int(event["amount"])
     slot["currency"] = int(event["currency"])
-    slot["kind"] = int(event["kind"])
+    # News that leaves nothing to pay is none of a missed instalment.
+    slot["kind"] = max(int(event["kind"]), SETTLED_OUTCOME) if int(event["amount"]) == 0 else int(event["kind"])
     slot["state"] = COUNTED
     arrears["currency"] = int(event["currency"])
     return 1
@@ -560,6 +617,7 @@ def forget(arrears: Any) -> None:
     arrears["breached"] = 0
     arrears["bucket"] = 0
     arrears["moved"] = 0
+    arrears["missed"] = 0
     arrears["used"] = 0
 
 
@@ -592,6 +650,7 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     if over(row, arrears) == 0:
         arrears["over_at"] = 0
     was_open, was_since, was_bucket = int(arrears["open"]), int(arrears["since"]), int(arrears["bucket"])
+    was_missed = int(arrears["missed"])
     recount(row, arrears, clock, config, world)
     open_ = 1 if int(arrears["over_at"]) > 0 else 0
     for k in range(SLOTS):
@@ -608,18 +667,27 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
         # What is more than SLOTS stands for "full" alone.
         arrears["moved"] = int(arrears["moved"]) + 1 if int(arrears["moved"]) < 2 * SLOTS - 1 else SLOTS
         arrears["bucket"] = bucket
+    until = NEVER
+    arrears["missed"] = 0
+    if flags & REPAID != 0:
+        arrears["missed"] = missed_lately(row, arrears, clock)
+        until = missed_until(row, arrears, clock)
     sign["held"] = int(arrears["used"])
     sign["due"] = 0
     if open_ > 0 and flags & REPAID != 0:
         sign["held"] = AWAITED
         sign["due"] = (local_day(row, clock) + 1) * DAY - int(row["offset"]) * 60000
-    elif int(arrears["used"]) > 0 and forgotten_at(arrears) < NEVER:
-        sign["due"] = max(forgotten_at(arrears), clock + 1)
+    elif int(arrears["used"]) > 0 and min(forgotten_at(arrears), until) < NEVER:
+        sign["held"] = AWAITED if until < NEVER else 1
+        sign["due"] = max(min(forgotten_at(arrears), until), clock + 1)
     sign["cause"] = cause
     describe(row, arrears, clock, told)
     level = level_of(int(sign["severity"]), float(days), config["thresholds"], 1.0)
     moved = was_open != int(arrears["open"]) or was_since != int(arrears["since"]) or was_bucket != bucket
-    return conclude(row, sign, level, float(days), int(event["at"]), 1 if moved else 0)
+    code = conclude(row, sign, level, float(days), int(event["at"]), 1 if moved else 0)
+    if code == NOTHING and (moved or was_missed != int(arrears["missed"])):
+        return NOTED
+    return code
 
 
 @compiled
@@ -645,6 +713,7 @@ def describe(row: Any, arrears: Any, clock: int, told: Any) -> None:
     facts[8] = int(row["flags"]) & CARD
     facts[9] = int(arrears["slots"][oldest]["open"]) if oldest >= 0 else 0
     facts[10] = int(arrears["slots"][oldest]["amount"]) if oldest >= 0 else 0
+    facts[11] = int(arrears["missed"])
 
 
 def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:

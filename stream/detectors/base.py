@@ -8,9 +8,9 @@ A detector is one module with
 - `CONFIG` and `configure`, the settings as its compiled functions read them: times in milliseconds, words by their index;
 - `wants(row, event, config, world) -> bool`, compiled: whether this event must be remembered, of an account without evidence;
 - `step(row, evidence, event, config, told, world) -> int`, compiled: takes one event in (or the passing of time) and returns a
-  code of `levels`; the details are then in `evidence["signs"][DETECTOR]` and in `told`. `event["touched"] = 1` where evidence
-  changed, `event["kept"] = 1` where a slot of evidence now holds the event's id. Evidence of an account without any is a row of
-  zeroes that must not be written: return NOTHING. Of an account it may see any event at any time;
+  code of `levels`, or NOTED; the details are then in `evidence["signs"][DETECTOR]` and in `told`. `event["touched"] = 1` where
+  evidence changed, `event["kept"] = 1` where a slot of evidence now holds the event's id. Evidence of an account without any is a
+  row of zeroes that must not be written: return NOTHING. Of an account it may see any event at any time;
 - `tell(found, events, at, settings) -> Told`: the words.
 
 `config` is the detector's own record. All numbers are read through `int()` or `float()`, and only `math.exp` and `math.log` are
@@ -81,6 +81,9 @@ class WeightedLevels(Levels):
 
 # --- findings -----------------------------------------------------------------------------------------------
 
+NOTED: Final = 4
+"""Beside the codes of `levels`: nothing is said, but figures that the facts of the account tell have changed."""
+
 FACTS: Final = 32
 """How many numbers a detector may hand to its words."""
 
@@ -95,6 +98,7 @@ class Finding(NamedTuple):
 
     start: int
     at: int
+    clock: int
     expires: int
     score: float
     events: list[int]

@@ -5,7 +5,8 @@ Sees
     with a weight count: a cancelled instruction or a closed account is no stress. A code that tells of a death
     or a legal matter (insolvency, a court, a freeze) weighs nothing either: it raises a sign of its own, of
     severity info, that proposes a hold and asks for a person, at once and for every holder. A representative
-    payee who may no longer act asks for a person alone.
+    payee who may no longer act asks for a person alone. So does a code that says that a payment was not agreed
+    to, or not as it was taken: a person checks whether it is disputed (reason `reported_unauthorised`).
 
 Maths
     pressure(t) = sum over payments of the heaviest of its bounces: weight(i) * 2 ** (-(t - t_i) / half_life)
@@ -31,13 +32,16 @@ Cries wolf
     against 0.46 %, August 2023), so subscriptions weigh less here. One ordinary bounce therefore stays below
     or near the lowest severity, which only watches; it takes two or three within weeks to reach a person.
     Many bounces at one bank, scheme or biller at once are an outage: `outage_guard` suspends their weight.
+    It does not hold back what asks for a person: a collector's mistake may ask for many checks in a day.
 
 Undone
     A bounce that is reversed or replaced, among the eight that are remembered; the weight of one that had to
     leave its slot fades and cannot be taken back. A cure, when the payment is reversed or comes back itself,
     and again when that return is reversed. A cure that was read off what the account pays regularly stays, for
     it is not known which payment it was. A proposed hold, when every report behind it (of more than four, the
-    first four) is reversed or replaced; else it stands for `notice_days`, by when a person has decided.
+    first four) is reversed or replaced; a dispute check likewise (of more than four, the latest four). Else a
+    hold stands for `notice_days` and a check for `dispute_days`, by when a person has decided. Money that is
+    paid ends neither.
 
 Sources
     Return-code classes: the project's return-code table, each row with its source. Signs of stress: FCA CONC
@@ -94,12 +98,14 @@ from stream.tables.account import COUNTED, EMPTY, HABITS, REPAID, SETTLED, SLOTS
 from stream.tables.compiled import compiled
 from stream.tables.notes import EventNote
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 DETECTOR: Final = 0
 HOLD_SIGN: Final = 11
 """The sign of a reported death: it proposes a hold for bereavement. Also of what only a person can look at."""
 LEGAL_SIGN: Final = 12
 """The sign of a legal matter: it proposes a hold for insolvency."""
+DISPUTE_SIGN: Final = 13
+"""The sign of a payment that was not agreed to: it asks for a dispute check, and proposes no hold."""
 MARGIN: Final = 1e-8
 
 BOUNCE: Final = ev.BOUNCE
@@ -111,9 +117,11 @@ CREDIT: Final = ev.CREDIT
 LIFE_EVENT: Final = CLASSES.index("life_event")
 LEGAL: Final = CLASSES.index("legal")
 PERSON_CHECK: Final = CLASSES.index("person_check")
+UNAUTHORISED: Final = CLASSES.index("unauthorised")
+NO_CLASS: Final = -1
 ASKS: Final = 1
 PROPOSES: Final = 2
-"""Scores of the signs of a death and of a legal matter: a person is asked to look, or also a hold is proposed."""
+"""Scores of the signs that ask for a person: one is asked to look, or also a hold is proposed."""
 
 
 class Settings(WeightedLevels):
@@ -139,6 +147,9 @@ class Settings(WeightedLevels):
     notice_days: int = Field(
         ge=30, le=3650, description="Days for which a reported death or legal matter proposes its hold, unless taken back."
     )
+    dispute_days: int = Field(
+        ge=14, le=3650, description="Days for which a payment that was not agreed to asks for a dispute check, unless taken back."
+    )
     class_scales: Mapping[Class, Weight] = Field(
         description="What the return-code table's weights are multiplied by, by class, 0-10; 1 for those not named."
     )
@@ -151,6 +162,7 @@ CONFIG = np.dtype(
         ("cure", "i8"),
         ("representment", "i8"),
         ("notice", "i8"),
+        ("dispute", "i8"),
         ("repeat", "f8"),
         ("release", "f8"),
         ("thresholds", "f8", (3,)),
@@ -167,6 +179,7 @@ def configure(settings: Settings, config: npt.NDArray[Any]) -> None:
     config["cure"] = settings.cure_days * DAY
     config["representment"] = settings.representment_days * DAY
     config["notice"] = settings.notice_days * DAY
+    config["dispute"] = settings.dispute_days * DAY
     config["repeat"] = settings.repeat_weight
     config["release"] = settings.release
     config["thresholds"] = settings.thresholds
@@ -621,17 +634,18 @@ def wants_hold(row: Any, event: Any, config: Any, world: Any) -> bool:
     """Whether a bounce tells of a death or a legal matter, or asks for a person."""
     if int(event["topic"]) != BOUNCE or int(event["status"]) != BOOKED:
         return False
-    if int(event["at"]) + int(config["notice"]) <= int(event["clock"]):
-        return False
-    kind, also = int(event["kind"]), int(event["also"])
-    return kind in (LIFE_EVENT, LEGAL, PERSON_CHECK) or also in (LIFE_EVENT, LEGAL)
+    kind, also, age = int(event["kind"]), int(event["also"]), int(event["clock"]) - int(event["at"])
+    if kind == UNAUTHORISED and age < int(config["dispute"]):
+        return True
+    return age < int(config["notice"]) and (kind in (LIFE_EVENT, LEGAL, PERSON_CHECK) or also in (LIFE_EVENT, LEGAL))
 
 
 @compiled
-def notice(row: Any, slots: Any, sign: Any, event: Any, config: Any, told: Any, main: int, minor: int) -> int:
-    """One sign that rests on reports of class `main`, which propose a hold, or `minor`, which only ask for a person."""
+def notice(row: Any, slots: Any, sign: Any, event: Any, keep: int, told: Any, main: int, minor: int) -> int:
+    """One sign that rests, for `keep`, on reports of class `main`, which propose a hold, or `minor`, which only ask for a person.
+    Where no class proposes one, each further report is told, and makes the oldest give way: it asks for a check of its own.
+    """
     topic, clock = int(event["topic"]), int(event["clock"])
-    keep = int(config["notice"])
     lost, cause, fresh = 0, 0, 0
     if topic == BOUNCE:
         target = int(event["corrects"])
@@ -645,11 +659,15 @@ def notice(row: Any, slots: Any, sign: Any, event: Any, config: Any, told: Any, 
                 event["missed"] = 0
         kind = main if int(event["also"]) == main else int(event["kind"])
         if int(event["status"]) == BOOKED and kind in (main, minor) and int(event["at"]) + keep > clock:
-            at, known = -1, False
+            at, known, first = -1, False, 0
             for k in range(len(slots)):
                 known = known or (int(slots[k]["state"]) != EMPTY and int(slots[k]["event"]) == int(event["id"]))
                 if int(slots[k]["state"]) != COUNTED and (at < 0 or int(slots[k]["state"]) < int(slots[at]["state"])):
                     at = k
+                if earlier(slots[k], slots[first]):
+                    first = k
+            if at < 0 and main == NO_CLASS and int(slots[first]["at"]) < int(event["at"]):
+                at = first
             if at >= 0 and not known:
                 slots[at]["event"] = int(event["id"])
                 slots[at]["at"] = int(event["at"])
@@ -677,7 +695,7 @@ def notice(row: Any, slots: Any, sign: Any, event: Any, config: Any, told: Any, 
     told["count"] = listed
     told["facts"][0] = now
     code = conclude(row, sign, INFO if now > 0 else 0, float(now), int(event["at"]), lost)
-    if code == NOTHING and now != said:
+    if code == NOTHING and (now != said or (main == NO_CLASS and fresh > 0)):
         code = CHANGED
     sign["cause"] = cause
     sign["held"] = 1 if oldest != 0 else 0
@@ -689,13 +707,22 @@ def notice(row: Any, slots: Any, sign: Any, event: Any, config: Any, told: Any, 
 @compiled
 def step_hold(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
     """The sign of a death."""
-    return notice(row, evidence["deaths"], evidence["signs"][HOLD_SIGN], event, config, told, LIFE_EVENT, PERSON_CHECK)
+    keep = int(config["notice"])
+    return notice(row, evidence["deaths"], evidence["signs"][HOLD_SIGN], event, keep, told, LIFE_EVENT, PERSON_CHECK)
 
 
 @compiled
 def step_legal(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
     """The sign of a legal matter."""
-    return notice(row, evidence["legals"], evidence["signs"][LEGAL_SIGN], event, config, told, LEGAL, LEGAL)
+    keep = int(config["notice"])
+    return notice(row, evidence["legals"], evidence["signs"][LEGAL_SIGN], event, keep, told, LEGAL, LEGAL)
+
+
+@compiled
+def step_dispute(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any) -> int:
+    """The sign of a payment that was not agreed to."""
+    keep = int(config["dispute"])
+    return notice(row, evidence["disputes"], evidence["signs"][DISPUTE_SIGN], event, keep, told, NO_CLASS, UNAUTHORISED)
 
 
 def _bounce(event: EventNote) -> str:
@@ -732,6 +759,7 @@ _GIVEN: Final = {
     None: "the person who acts for an account holder may no longer be able to",
 }
 """What a return code's reason comes to, by the hold that is proposed."""
+_NOT_AGREED: Final = "an account holder may not have agreed to what was taken, or not to all of it"
 
 
 def tell_hold(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
@@ -739,12 +767,13 @@ def tell_hold(found: Finding, events: Sequence[EventNote], at: int, settings: Se
     hold: HoldKind | None = None
     if found.facts[0] == PROPOSES:
         hold = "insolvency" if found.detector == LEGAL_SIGN else "bereavement"
+    disputed = found.detector == DISPUTE_SIGN
     many = len(events) != 1
     reason = ReasonRecord(
-        code="reported_by_return_code",
+        code="reported_unauthorised" if disputed else "reported_by_return_code",
         text=(
-            f"{len(events)} payment{'s' if many else ''} came back, and the reason given is that {_GIVEN[hold]}: "
-            f"{listed([_bounce(event) for event in events])}."
+            f"{len(events)} payment{'s' if many else ''} came back, and the reason given is that "
+            f"{_NOT_AGREED if disputed else _GIVEN[hold]}: {listed([_bounce(event) for event in events])}."
         ),
         value=len(events),
         unit="payments",
@@ -752,5 +781,10 @@ def tell_hold(found: Finding, events: Sequence[EventNote], at: int, settings: Se
         window_to=time_of(at),
         event_ids=tuple(event.event_id for event in events),
     )
-    decides = " A person decides about the hold." if hold else " A person should look at it."
+    if disputed:
+        decides = " A person should find out whether it is disputed."
+    elif hold:
+        decides = " A person decides about the hold."
+    else:
+        decides = " A person should look at it."
     return Told((reason,), f"Clears once the report is taken back.{decides}", hold)

@@ -25,7 +25,7 @@ from stream.detectors import (
     recovery,
     stress_score,
 )
-from stream.detectors.base import FACTS, TOLD, Finding
+from stream.detectors.base import FACTS, NOTED, TOLD, Finding
 from stream.detectors.levels import NOTHING, WITHDRAWN, switch_off
 from stream.tables import event as ev
 from stream.tables.account import AWAITED, EVIDENCE_DIRTY, NEVER, RING, ROW_DIRTY, SIGNS, SLOTS
@@ -44,6 +44,7 @@ FINDING = np.dtype(
     [
         ("start", "i8"),  # of the episode
         ("at", "i8"),  # event time of the trigger
+        ("clock", "i8"),  # the task's clock then
         ("expires", "i8"),
         ("score", "f8"),
         ("events", "i8", (SLOTS,)),
@@ -51,7 +52,7 @@ FINDING = np.dtype(
         ("row", "i4"),
         ("trigger", "i4"),  # index of the trigger within the events
         ("detector", "i1"),
-        ("action", "i1"),  # of `levels`: RAISED, CHANGED or WITHDRAWN
+        ("action", "i1"),  # of `levels`: RAISED, CHANGED or WITHDRAWN; or NOTED
         ("severity", "i1"),
         ("listed", "i1"),  # how many of `events`
         ("cause", "i1"),
@@ -73,6 +74,7 @@ FINDINGS_PER_EVENT: Final = 2 * SIGNS
 
 HOLD_SIGN: Final = bounce_pressure.HOLD_SIGN
 LEGAL_SIGN: Final = bounce_pressure.LEGAL_SIGN
+DISPUTE_SIGN: Final = bounce_pressure.DISPUTE_SIGN
 
 learn_habits = habits.learn
 due_of_habits = habits.due
@@ -107,6 +109,7 @@ step_recovery = recovery.step
 step_stress_score = stress_score.step
 step_hold = bounce_pressure.step_hold
 step_legal = bounce_pressure.step_legal
+step_dispute = bounce_pressure.step_dispute
 
 BOUNCE_PRESSURE: Final = bounce_pressure.DETECTOR
 MISSED_BILLS: Final = missed_bills.DETECTOR
@@ -126,12 +129,14 @@ def put(findings: Any, n: int, number: int, code: int, sign: Any, told: Any, i: 
     """Copies what `sign` and `told` say into the next finding, unless it is nothing. Returns the number of findings."""
     if code == NOTHING:
         return n
-    told["said"] = int(told["said"]) + 1
+    if code != NOTED:
+        told["said"] = int(told["said"]) + 1
     event["touched"] = 1
     finding = findings[n]
     finding["row"] = number
     finding["trigger"] = i
     finding["at"] = int(event["at"])
+    finding["clock"] = int(event["clock"])
     finding["passing"] = 1 if int(event["topic"]) == TIME else 0
     finding["detector"] = int(told["sign"])
     finding["action"] = code
@@ -290,23 +295,37 @@ def run(
     code = step_recovery(row, evidence, event, config["recovery"], told, world) if int(on[RECOVERY]) else switch_off(sign, event)
     n = put(findings, n, number, code, sign, told, i, event)
 
-    sign = signs[HOLD_SIGN]
-    told["sign"] = HOLD_SIGN
-    told["count"] = 0
-    code = (
-        step_hold(row, evidence, event, config["bounce_pressure"], told, world) if int(on[HOLD_SIGN]) else switch_off(sign, event)
-    )
-    n = put(findings, n, number, code, sign, told, i, event)
+    # Reports that ask for a person come as bounces and end by time: a payment need not look, unless all is switched off.
+    if int(event["topic"]) != PAYMENT or int(on[HOLD_SIGN]) == 0:
+        sign = signs[HOLD_SIGN]
+        told["sign"] = HOLD_SIGN
+        told["count"] = 0
+        code = (
+            step_hold(row, evidence, event, config["bounce_pressure"], told, world)
+            if int(on[HOLD_SIGN])
+            else switch_off(sign, event)
+        )
+        n = put(findings, n, number, code, sign, told, i, event)
 
-    sign = signs[LEGAL_SIGN]
-    told["sign"] = LEGAL_SIGN
-    told["count"] = 0
-    code = (
-        step_legal(row, evidence, event, config["bounce_pressure"], told, world)
-        if int(on[LEGAL_SIGN])
-        else switch_off(sign, event)
-    )
-    n = put(findings, n, number, code, sign, told, i, event)
+        sign = signs[LEGAL_SIGN]
+        told["sign"] = LEGAL_SIGN
+        told["count"] = 0
+        code = (
+            step_legal(row, evidence, event, config["bounce_pressure"], told, world)
+            if int(on[LEGAL_SIGN])
+            else switch_off(sign, event)
+        )
+        n = put(findings, n, number, code, sign, told, i, event)
+
+        sign = signs[DISPUTE_SIGN]
+        told["sign"] = DISPUTE_SIGN
+        told["count"] = 0
+        code = (
+            step_dispute(row, evidence, event, config["bounce_pressure"], told, world)
+            if int(on[DISPUTE_SIGN])
+            else switch_off(sign, event)
+        )
+        n = put(findings, n, number, code, sign, told, i, event)
 
     sign = signs[STRESS_SCORE]
     told["sign"] = STRESS_SCORE

@@ -43,6 +43,7 @@ SIGNS: Final[tuple[tuple[str, str], ...]] = (
     *((name, "") for name in NAMES),
     ("bounce_pressure", "hold"),
     ("bounce_pressure", "legal"),
+    ("bounce_pressure", "dispute"),
 )
 """All that can be said of an account, by the number of its sign: the detector, and the subject where it is not stress."""
 

@@ -117,6 +117,14 @@ def committed(settings: Settings, topics: Sequence[str], key: bytes | None = Non
 
     With `key`, of that key alone, from the partitions it can lie in. Raises as `partitions`.
     """
+    for topic, line in committed_lines(settings, topics, key):
+        assert line.key is not None
+        assert line.value is not None
+        yield topic, line.key, line.value
+
+
+def committed_lines(settings: Settings, topics: Sequence[str], key: bytes | None = None) -> Iterator[tuple[str, Line]]:
+    """As `committed`, with all that a record has: of inputs, the headers say how the value is to be read."""
     count = partitions(settings, topics)
     own: set[Partitioner] = set()
     if key is not None:
@@ -130,7 +138,7 @@ def committed(settings: Settings, topics: Sequence[str], key: bytes | None = Non
             with _Reader(settings, settings.topic(topic), partition) as reader:
                 for line in reader.take(reader.end):
                     if line.value is not None and line.key is not None and key in (None, line.key):
-                        yield topic, line.key, line.value
+                        yield topic, line
 
 
 class _Run:

@@ -18,7 +18,7 @@ from stream.errors import StateError
 RING: Final = 16
 """How many event ids an account remembers, so that a redelivered event changes nothing."""
 
-SIGNS: Final = 13
+SIGNS: Final = 14
 """How many different things can be said of an account (see `detectors.registry`). A larger number is a new schema version."""
 
 SLOTS: Final = 8
@@ -163,7 +163,7 @@ BOUNCE_SLOT = np.dtype(
 """Of `bounce_pressure`: one payment that came back."""
 
 NOTICE_SLOT = np.dtype([("event", "i8"), ("at", "i8"), ("kind", "i1"), ("state", "i1"), ("spare", "i1", (6,))])
-"""Of `bounce_pressure`: one bounce whose code tells of a death or a legal matter."""
+"""Of `bounce_pressure`: one bounce whose code tells of a death or a legal matter, or that it was not agreed to."""
 
 BILL_SLOT = np.dtype(
     [
@@ -271,7 +271,8 @@ ARREARS = np.dtype(
         ("since", "i4"),  # the oldest unpaid due date, days since 1970-01-01; 0: nothing is past due
         ("breached", "i4"),  # the day since when both regulatory thresholds are exceeded; 0: they are not
         ("currency", "i4"),
-        ("moved", "i2"),  # moves so far; the slot is the number modulo SLOTS
+        ("moved", "i1"),  # moves so far; the slot is the number modulo SLOTS
+        ("missed", "i1"),  # instalments missed of late, as of the latest look
         ("bucket", "i1"),
         ("used", "i1"),  # 1 while anything is remembered
     ]
@@ -318,6 +319,7 @@ EVIDENCE = np.dtype(
         ("bounces", BOUNCE_SLOT, (SLOTS,)),
         ("deaths", NOTICE_SLOT, (4,)),
         ("legals", NOTICE_SLOT, (4,)),
+        ("disputes", NOTICE_SLOT, (4,)),
         ("bills", BILL_SLOT, (SLOTS,)),
         ("bills_listed", "i8", (SLOTS,)),  # ids of the bills that were last said
         ("parts", PART_SLOT, (4,)),
@@ -395,6 +397,7 @@ def held_events(block: npt.NDArray[Any]) -> list[list[int]]:
         block["bounces"]["event"],
         block["deaths"]["event"],
         block["legals"]["event"],
+        block["disputes"]["event"],
         block["bills"]["event"],
         block["parts"]["event"],
         block["lates"]["event"],

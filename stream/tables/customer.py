@@ -28,7 +28,11 @@ MAX_PAUSES: Final = 32
 MAX_NUDGES: Final = 48
 MAX_ESCALATIONS: Final = 64
 MAX_PROMISES: Final = 16
-MAX_PROMISE_PAYMENTS: Final = 64
+MAX_OFFERS: Final = 12
+MAX_PAYMENTS: Final = 96
+MAX_CONTACTS: Final = 160
+MAX_OBLIGATIONS: Final = 16
+MAX_TRIALS: Final = 16
 MAX_SNOOZES: Final = 32
 
 
@@ -57,6 +61,7 @@ class Profile(msgspec.Struct, omit_defaults=True):
     preferred: str = ""
     quiet: list[Quiet] = []
     vulnerabilities: list[str] = []
+    segment: str = ""
 
 
 class OpenSignal(msgspec.Struct, omit_defaults=True):
@@ -74,6 +79,8 @@ class OpenSignal(msgspec.Struct, omit_defaults=True):
     """The reasons as JSON, as the signal gave them."""
     expires_at: int | None = None
     proposes_hold: str = ""
+    code: str = ""
+    """Of its first reason."""
     trace: bytes = b""
 
 
@@ -85,9 +92,33 @@ class Hold(msgspec.Struct, omit_defaults=True):
     occurred_at: int
     placed_at: int
     until: int | None = None
+    """When it ends by all that is known: kept up to date by `stream.treatment.holds`."""
     account_id: str = ""
     channel: str = ""
     lifted: bool = False
+    ends_at: int | None = None
+    treatment_ended_at: int | None = None
+    lifted_at: int | None = None
+    renewals: int = 0
+    """How often it was told anew after it had been placed."""
+
+
+class Contact(msgspec.Struct, omit_defaults=True):
+    """A contact by whomever it was made, as its outcomes tell of it: one `contact_id` is one contact."""
+
+    at: int
+    """When it began: the earliest of its outcomes."""
+    channel: str
+    account_id: str = ""
+    """Empty where it is not known: it counts against all accounts."""
+    outbound: bool = False
+    connected: bool = True
+    """Whether it reached the other end, by its latest outcome; so by default."""
+    told_at: int = 0
+    """When that outcome was."""
+    talked_at: int = 0
+    """When the person was last spoken with in it; 0 for never."""
+    nudge_id: str = ""
 
 
 class Case(msgspec.Struct, omit_defaults=True):
@@ -130,6 +161,17 @@ class Means(msgspec.Struct, omit_defaults=True):
     priority_bills: str = ""
 
 
+class Obligation(msgspec.Struct, omit_defaults=True):
+    """What an account regularly pays, amounts in minor units of its currency."""
+
+    obligation_id: str
+    category: str
+    amount: int
+    currency: str
+    next_due: str = ""
+    last_paid: str = ""
+
+
 class AccountFacts(msgspec.Struct, omit_defaults=True):
     """What this stage must know of an account."""
 
@@ -137,9 +179,14 @@ class AccountFacts(msgspec.Struct, omit_defaults=True):
     as_of: int
     role: str
     product: str
+    currency: str = ""
     pauses: list[Pause] = []
     arrears: Arrears | None = None
+    missed: int = 0
+    """Own instalments missed in the last 60 days, as last told."""
     means: Means | None = None
+    obligations: list[Obligation] = []
+    apr: str = ""
 
 
 class Nudge(msgspec.Struct, omit_defaults=True):
@@ -159,12 +206,15 @@ class Nudge(msgspec.Struct, omit_defaults=True):
     """Whether an outcome says that it was delivered."""
     counts: bool = True
     """Whether it counts against the caps: not when it was taken back before anybody can have received it."""
+    decided_at: int = 0
+    subject: str = ""
+    """What it is about, where that is no signal: an obligation and its date, an instalment, a promise."""
     trace: bytes = b""
 
 
 class Episode(msgspec.Struct, omit_defaults=True):
-    """A treatment that is wanted, from the moment its first signal called for it until its last one
-    is gone.
+    """A treatment that is wanted, from the moment its first signal (or date) called for it until its last
+    ground is gone.
     """
 
     treatment: str
@@ -177,6 +227,13 @@ class Episode(msgspec.Struct, omit_defaults=True):
     """Fingerprint of the decision last recorded."""
     wake: int | None = None
     """When a deferred nudge may leave."""
+    account_id: str = ""
+    """The account it is about, where no signal says so."""
+    opens: int = 0
+    closes: int = 0
+    """For what is bound to a date: the stretch in which it may be said; 0 where it is not."""
+    control: bool = False
+    """Whether it was held back for the control group."""
 
 
 class Escalation(msgspec.Struct, omit_defaults=True):
@@ -191,6 +248,8 @@ class Escalation(msgspec.Struct, omit_defaults=True):
     """The record as issued; empty once withdrawn."""
     status: str = "issued"
     """`issued`, `taken` (a case names it), `done` (that case is closed) or `withdrawn`."""
+    urged: list[str] = []
+    """The grounds on which it was asked for again, urgently."""
     trace: bytes = b""
 
 
@@ -203,11 +262,54 @@ class Promise(msgspec.Struct, omit_defaults=True):
     currency: str
     due_date: str
     made_at: int
-    paid: dict[str, int] = {}
-    """Payments seen towards it, by event id."""
+    told_at: int = 0
     status: str = "open"
-    """`open`, `kept` or `broken`."""
+    """`open`, `kept`, `part_kept` or `broken`."""
     decided_at: int = 0
+    watched: bool = True
+    """Whether its account tells of payments towards it."""
+    thanked: bool = False
+
+
+class Instalment(msgspec.Struct, omit_defaults=True):
+    """One payment of an accepted plan, in minor units."""
+
+    due_date: str
+    amount: int
+    status: str = "open"
+    decided_at: int = 0
+
+
+class Plan(msgspec.Struct, omit_defaults=True):
+    """A plan that was offered, or accepted and followed instalment by instalment."""
+
+    offer_id: str
+    account_id: str
+    currency: str
+    instalments: list[Instalment]
+    offered_at: int
+    accepted_at: int = 0
+    """0 while it is only offered."""
+    ended_at: int = 0
+    """When it was replaced by another, declined, or its last instalment was decided."""
+
+
+class Payment(msgspec.Struct, omit_defaults=True):
+    """Money credited to an account that is watched, in minor units."""
+
+    account_id: str
+    currency: str
+    amount: int
+    at: int
+
+
+class Trial(msgspec.Struct, omit_defaults=True):
+    """A treatment, given or held back, whose effect is looked at after some days."""
+
+    treatment: str
+    arm: str
+    at: int
+    nudge_id: str = ""
 
 
 class Order(msgspec.Struct, omit_defaults=True):
@@ -234,21 +336,43 @@ class Customer(msgspec.Struct, omit_defaults=True):
     accounts: dict[str, AccountFacts] = {}
     nudges: list[Nudge] = []
     episodes: dict[str, Episode] = {}
-    """By treatment."""
+    """By treatment, and by what it is about where a treatment may have several."""
     escalations: dict[str, Escalation] = {}
     """By cause."""
     promises: dict[str, Promise] = {}
+    plans: dict[str, Plan] = {}
+    """Offered and accepted ones, by offer."""
+    payments: dict[str, Payment] = {}
+    """Towards promises and plans, by event."""
+    settled: dict[str, int] = {}
+    """What reminders were about and has been paid since, and when."""
+    contacts: dict[str, Contact] = {}
+    crowded_until: int = 0
+    """Until when contacts bind that are more than can be remembered."""
+    trials: list[Trial] = []
+    control_since: int = 0
+    """When a nudge was first held back for the control group."""
+    hardship_at: int = 0
+    """When the customer last said that they cannot pay."""
+    proposed_at: int = 0
+    """When the customer last proposed a plan of their own."""
     orders: dict[str, Order] = {}
     blocked: dict[str, int] = {}
     """Channels the customer opted out of, or that reached somebody else, and when."""
     snoozes: dict[str, int | None] = {}
     """Until when an operator asked for silence, by detector ("" is all)."""
     stopped: bool = False
+    ordered_at: dict[str, int] = {}
+    """When an operator last spoke of stopping ("stop"), and of each snooze: older words that come late are not followed."""
     overflow: bool = False
     """More holds or cases than can be remembered: refused until a person has looked."""
     rung: int = 0
     rung_since: int = 0
     clear_since: int = 0
+    cleared_at: int = 0
+    """When the last of the signals that are gone went."""
+    gone: dict[str, int] = {}
+    """Signals taken back of late, and when: news of them that comes after that is old."""
     unreachable_since: int = 0
     responded_at: int = 0
     helped_at: int = 0
@@ -265,12 +389,24 @@ def is_bare(customer: Customer) -> bool:
     return customer.profile is None and msgspec.structs.replace(customer, seen=[]) == Customer(customer.customer_id)
 
 
+class Breaker(msgspec.Struct, omit_defaults=True):
+    """How many people were written to in an hour under one policy, and whether that was too many."""
+
+    policy: str = ""
+    hour: int = 0
+    people: int = 0
+    tripped_at: int = 0
+    """When it was more than the policy's share; 0 while nudges may go."""
+
+
 class Partition(msgspec.Struct, omit_defaults=True):
     """What a task remembers that belongs to no one customer."""
 
     clock: int = 0
     stopped: bool = False
     snoozes: dict[str, int | None] = {}
+    ordered_at: dict[str, int] = {}
+    breaker: Breaker = msgspec.field(default_factory=Breaker)
     seen: list[int] = []
 
 

@@ -70,6 +70,8 @@ class Profile(msgspec.Struct, array_like=True, frozen=True):
     obligations: tuple[Obligation, ...] = ()
     pauses: tuple[Pause, ...] = ()
     watches: tuple[Watch, ...] = ()
+    apr: str | None = None
+    """Percent a year, as a decimal string."""
 
 
 EMPTY: Final = Profile()

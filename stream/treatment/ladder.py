@@ -2,8 +2,9 @@
 
 0 steady · 1 watch (no contact) · 2 supportive nudge · 3 support offer · 4 human outreach · 5 specialist. One
 rung at a time: up after a rung was held its days, down one rung per run of clear days. The two speeds are the
-hysteresis. Rung 5 is not climbed to: bereavement, insolvency and vulnerability go to their queues at once,
-whatever the rung. Times in ms of event time.
+hysteresis. Days past due are gone to at once, and so are the specialists while there is a bereavement, an
+insolvency or a vulnerability; when that has been looked after, the customer stands where they stood. Times in ms
+of event time: a record that comes late moves a customer as of when it happened.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from stream.tables.customer import Nudge
+from stream.treatment import arrears, commitments, holds
 from stream.treatment.policy import Ladder
+from stream.treatment.turn import Turn
 
 DAY: Final = 86_400_000
 
@@ -50,24 +54,26 @@ def target(signals: Iterable[tuple[str, str]], *, broken_promise: bool, ladder: 
     return max(wanted)
 
 
-def move(standing: Standing, wanted: int, clock: int, ladder: Ladder, *, began: int | None = None) -> Standing:
+def move(standing: Standing, wanted: int, at: int, clock: int, ladder: Ladder, *, began: int | None = None) -> Standing:
     """Where the customer stands now: at most one rung from where they stood.
 
-    `began` is when what is seen began: a trouble that was told late has been watched since then, so that the order in which
-    tasks tell of several troubles makes no difference.
+    `at` is when what is wanted came to be so. `began` is when what is seen began: a trouble that was told late has been watched
+    since then, so that the order in which tasks tell of several troubles makes no difference.
     """
     rung, since, clear_since = standing
     if wanted > rung:
-        if rung == 0 and began is not None:
+        if rung == 0 and began is not None and not ladder.hold_days[0]:
             return Standing(1, min(clock, max(since, began)), 0)
-        if clock >= since + ladder.hold_days[rung] * DAY or (rung == 0 and not ladder.hold_days[0]):
-            return Standing(rung + 1, clock, 0)
+        held = since + ladder.hold_days[rung] * DAY if since else 0
+        if clock >= held:
+            return Standing(rung + 1, max(held, at), 0)
         return Standing(rung, since, 0)
     if wanted < rung:
         if not clear_since:
-            return Standing(rung, since, clock)
-        if clock >= clear_since + ladder.clear_days * DAY:
-            return Standing(rung - 1, clock, clock if wanted < rung - 1 else 0)
+            return Standing(rung, since, at)
+        down = clear_since + ladder.clear_days * DAY
+        if clock >= down:
+            return Standing(rung - 1, down, down if wanted < rung - 1 else 0)
         return standing
     return Standing(rung, since, 0)
 
@@ -79,3 +85,68 @@ def next_move(standing: Standing, wanted: int, ladder: Ladder) -> int | None:
     if wanted < standing.rung and standing.clear_since:
         return standing.clear_since + ladder.clear_days * DAY
     return None
+
+
+def climb(turn: Turn) -> None:
+    """Moves the customer on the ladder, and finds the rung that is called for."""
+    customer, ladder = turn.customer, turn.policy.ladder
+    signs = [(signal.detector, signal.severity) for signal in turn.trouble.values()]
+    called = target(signs, broken_promise=False, ladder=ladder) if signs else 0
+    seen, forced = called, 0
+    if (customer.promises or customer.plans) and commitments.broken(turn):
+        seen = max(seen, ladder.target_broken_promise)
+    if customer.accounts:
+        turn.late = arrears.past_due(turn)
+        if turn.late and turn.late[0].days >= ladder.care_days:
+            forced = 5 if turn.late[0].days >= ladder.specialist_days else 4
+        if arrears.missed_instalments(customer) >= ladder.missed_instalments:
+            seen = max(seen, 4)
+    turn.wanted = max(seen, forced, ladder.target_silence if silent_since(turn, called) is not None else 0)
+    standing = Standing(customer.rung, customer.rung_since, customer.clear_since)
+    if forced > customer.rung:
+        standing = Standing(forced, turn.now, 0)
+    elif turn.wanted or customer.rung:
+        latest = max((signal.at for signal in turn.trouble.values()), default=0)
+        at = min(turn.clock, max(turn.now, latest, customer.cleared_at if turn.wanted < customer.rung else 0))
+        began = min((signal.started for signal in turn.trouble.values()), default=None)
+        standing = move(standing, turn.wanted, at, turn.clock, ladder, began=began)
+    customer.rung, customer.rung_since, customer.clear_since = standing
+    turn.specialist = _specialist(turn, seen)
+
+
+def _specialist(turn: Turn, seen: int) -> bool:
+    """Whether the customer is with specialists: a hold of such a kind is in force or proposed, or there is something to speak of
+    and their record tells of circumstances for trained staff.
+    """
+    customer, ladder = turn.customer, turn.policy.ladder
+    if any(hold.kind in ladder.specialist_holds and holds.in_force(hold, turn.clock) for hold in customer.holds.values()):
+        return True
+    if any(signal.proposes_hold in ladder.specialist_holds for signal in customer.signals.values() if signal.proposes_hold):
+        return True
+    return seen >= 2 and is_vulnerable(turn)
+
+
+def is_vulnerable(turn: Turn) -> bool:
+    """Whether the customer's record tells of circumstances that trained staff look after."""
+    profile = turn.customer.profile
+    return profile is not None and any(each in turn.policy.ladder.specialist_vulnerabilities for each in profile.vulnerabilities)
+
+
+def offer(turn: Turn, called: int) -> Nudge | None:
+    """The last support offer (rung 3) that stands unanswered, while signals still call for one."""
+    if called < 3:
+        return None
+    treatments = turn.policy.treatments
+    for nudge in reversed(turn.customer.nudges):
+        found = treatments.get(nudge.treatment)  # type: ignore[call-overload]
+        if not nudge.withdrawn and found is not None and found.rung == 3:
+            return None if turn.customer.responded_at > nudge.not_before else nudge
+    return None
+
+
+def silent_since(turn: Turn, called: int) -> Nudge | None:
+    """The support offer that has been met with silence for the policy's days."""
+    made = turn.offer = offer(turn, called)
+    if made is None or turn.clock < made.not_before + turn.policy.ladder.silence_days * DAY:
+        return None
+    return made

@@ -46,8 +46,9 @@ def zone(name: str) -> ZoneInfo | None:
         return None
 
 
+@lru_cache(maxsize=8192)
 def local_date(ms: int, tz: ZoneInfo) -> dt.date:
-    """The calendar day at an instant."""
+    """The calendar day at an instant. One turn asks of the same few instants again and again."""
     return from_ms(ms).astimezone(tz).date()
 
 

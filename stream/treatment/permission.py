@@ -3,54 +3,38 @@
 It fails closed: what is not known is refused. Every rule is a `Check` that can say from when it permits and
 how long; the answer is the first instant that all permit, and the end of the stretch in which none of them
 forbids. So no instant in [not_before, not_after) is forbidden by anything known at the clock. Every verdict
-carries the rules with the counters they used.
+carries the rules with the counters they used. Which rules with figures bind is the pack's matter.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from stream.tables.customer import Customer, Nudge, Profile, Quiet
-from stream.treatment.local_time import DAY, LATEST, from_ms, instant, local_date, start_of_day, zone
-from stream.treatment.policy import Cap, Hours, Policy, Rule, minutes
+from stream.contracts.vocabulary import DAYS
+from stream.reference.public_holidays import is_holiday
+from stream.tables.customer import Contact, Customer, Nudge, Profile
+from stream.treatment import holds
+from stream.treatment.checks import FAR, BelowCap, Check, Counters, OpenDays, OutsideQuiet, Spans, WithinHours
+from stream.treatment.holds import Span
+from stream.treatment.local_time import DAY, local_date, start_of_day, zone
+from stream.treatment.policy import Cap, ClosedDays, Gap, Policy, Rule
 
 Result = Literal["allow", "defer", "refuse"]
-Counters = dict[str, int]
-Span = tuple[int, int | None]
-"""A forbidden stretch [from, until); None is open-ended."""
 
-FAR: Final = LATEST
 HOUR: Final = 3_600_000
 _MAX_ROUNDS: Final = 2_000
 """More turns than a year of nights has; beyond, no permitted instant is near enough to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One rule, made ready for one customer, channel and set of accounts."""
-
-    rule: Rule
-    counters: Counters
-    clear_at: Callable[[int], int | None]
-    """The first instant at or after the given one that the rule permits; None where it never does."""
-    until: Callable[[int], int]
-    """The next instant after a permitted one at which the rule forbids."""
-    because: str = ""
-    """What a withdrawal says where this rule comes to forbid a nudge that was issued."""
-    backdates: bool = False
-    """Whether it may come to forbid an instant that has passed (a hold placed late)."""
-    lasting: bool = True
-    """Whether it goes on binding a nudge after it was issued."""
-
-
-@dataclass(frozen=True, slots=True)
 class RuleVerdict:
-    """What one rule said at the clock, and with which counters."""
+    """What one rule said at the instant that was asked about, and with which counters."""
 
     rule: Rule
     verdict: Result
@@ -64,10 +48,12 @@ class Verdict:
     result: Result
     channel: str
     not_before: int = 0
-    """The next permitted instant; the clock itself where the result is `allow`."""
+    """The next permitted instant; the one asked about where the result is `allow`."""
     not_after: int = 0
     """The end of the permitted stretch that starts at `not_before`."""
     rules: tuple[RuleVerdict, ...] = ()
+    waits: bool = False
+    """Refused only until a person has given a word."""
 
     @property
     def failing(self) -> tuple[str, ...]:
@@ -83,154 +69,24 @@ class Operator:
     snoozes: dict[str, int | None] = field(default_factory=dict)
 
 
-# --- kinds of checks
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a nudge would be about."""
 
-
-def _always(rule: Rule, permitted: bool, counters: Counters, because: str) -> Check:
-    def clear_at(at: int) -> int | None:
-        return at if permitted else None
-
-    return Check(rule, counters, clear_at, lambda at: FAR, because)
-
-
-def _never_within(
-    rule: Rule, spans: Iterable[Span], counters: Counters, because: str, backdates: bool
-) -> Check:
-    ordered = sorted(
-        (span for span in spans if span[1] is None or span[1] > span[0]), key=lambda span: span[0]
-    )
-
-    def clear_at(at: int) -> int | None:
-        for start, end in ordered:
-            if start > at:
-                break
-            if end is None:
-                return None
-            at = max(at, end)
-        return at
-
-    def until(at: int) -> int:
-        return min((start for start, _ in ordered if start > at), default=FAR)
-
-    return Check(rule, counters, clear_at, until, because, backdates)
-
-
-def _within_hours(rule: Hours, tz: ZoneInfo, clock: int) -> Check:
-    opens, closes = minutes(rule.opens), minutes(rule.closes)
-
-    def opening(at: int) -> Span:
-        day = local_date(at, tz)
-        while True:
-            start, end = instant(day, opens, tz, True), instant(day, closes, tz, False)
-            if end > at and end > start:
-                return start, end
-            day += dt.timedelta(days=1)
-
-    def until(at: int) -> int:
-        end = opening(at)[1]
-        assert end is not None
-        return end
-
-    return Check(
-        rule,
-        {"local_minute": minute_of_day(clock, tz)},
-        lambda at: max(at, opening(at)[0]),
-        until,
-        "contact_hours",
-    )
-
-
-def _outside_quiet(rule: Rule, quiet: Sequence[Quiet], tz: ZoneInfo, clock: int) -> Check:
-    def spans(first: dt.date, days: int) -> list[tuple[int, int]]:
-        found = []
-        for offset in range(days):
-            day = first + dt.timedelta(days=offset)
-            for stretch in quiet:
-                if stretch.days and day.weekday() not in stretch.days:
-                    continue
-                # Equal ends mean the whole day: the reading that forbids more.
-                end = stretch.end if stretch.end > stretch.start else stretch.end + 1440
-                # The roles of opening and closing are swapped: what is quiet begins early and ends late.
-                found.append((instant(day, stretch.start, tz, False), instant(day, end, tz, True)))
-        return sorted(span for span in found if span[1] > span[0])
-
-    def clear_at(at: int) -> int | None:
-        for _ in range(32):
-            moved = at
-            for start, end in spans(local_date(at, tz) - dt.timedelta(days=1), 3):
-                if start <= moved < end:
-                    moved = end
-            if moved == at:
-                return at
-            at = moved
-        return None
-
-    def until(at: int) -> int:
-        # Quiet hours repeat weekly, so eight days ahead show the next stretch if there is one.
-        ahead = spans(local_date(at, tz) - dt.timedelta(days=1), 10)
-        return min((start for start, _ in ahead if start > at), default=FAR)
-
-    counters: Counters = {"local_minute": minute_of_day(clock, tz), "stretches": len(quiet)}
-    return Check(rule, counters, clear_at, until, "quiet_hours")
-
-
-def _below_cap(rule: Cap, days: Sequence[dt.date], tz: ZoneInfo, clock: int) -> Check:
-    def counted(day: dt.date) -> int:
-        return sum((day - earlier).days < rule.days for earlier in days)
-
-    def clear_at(at: int) -> int | None:
-        day = local_date(at, tz)
-        if counted(day) < rule.limit:
-            return at
-        while counted(day) >= rule.limit:
-            day += dt.timedelta(days=1)
-        return max(at, start_of_day(day, tz))
-
-    counters: Counters = {"nudges": counted(local_date(clock, tz)), "limit": rule.limit, "days": rule.days}
-    return Check(rule, counters, clear_at, lambda at: FAR, "cap", lasting=False)
+    treatment: str = ""
+    account_ids: Sequence[str] = ()
+    detectors: Sequence[str] = ()
+    """Those behind it, for snoozes."""
+    seen_at: int | None = None
+    """When what it speaks of was last seen."""
+    nudge_id: str = ""
+    """The nudge itself, where it was issued: it does not stand in its own way."""
+    opens: int = 0
+    closes: int = 0
+    """The stretch in which it makes sense, where it is bound to a date."""
 
 
 # --- the rules of one customer
-
-
-def minute_of_day(ms: int, tz: ZoneInfo) -> int:
-    """Minutes since local midnight, by the clock on the wall."""
-    local = from_ms(ms).astimezone(tz)
-    return local.hour * 60 + local.minute
-
-
-def hold_spans(customer: Customer, account_ids: Sequence[str], channel: str) -> list[tuple[str, Span]]:
-    """The stretches that the customer's own holds forbid, with their kinds, in scope of the
-    accounts and channel.
-    """
-    spans: list[tuple[str, Span]] = [
-        (hold.kind, (hold.placed_at, hold.until))
-        for hold in customer.holds.values()
-        if (not hold.account_id or hold.account_id in account_ids) and hold.channel in ("", channel)
-    ]
-    # What a signal proposes binds for as long as the signal stands, until a person has decided.
-    spans += [
-        (signal.proposes_hold, (signal.started, None))
-        for signal in customer.signals.values()
-        if signal.proposes_hold
-        and (signal.proposes_hold not in ACCOUNT_HOLDS or signal.account_id in account_ids)
-    ]
-    return spans
-
-
-ACCOUNT_HOLDS: Final = frozenset({"dispute", "hardship_plan"})
-"""Kinds whose scope is an account, where they name one."""
-
-
-def shared_spans(customer: Customer, account_ids: Sequence[str], policy: Policy) -> list[tuple[str, Span]]:
-    """The stretches that other holders' holds forbid on the accounts."""
-    return [
-        (pause.kind, (pause.start, pause.until))
-        for account_id in account_ids
-        if (account := customer.accounts.get(account_id)) is not None
-        for pause in account.pauses
-        if pause.kind in policy.holds.shared
-    ]
 
 
 def snooze_spans(snoozes: Iterable[dict[str, int | None]], detectors: Sequence[str]) -> list[Span]:
@@ -238,7 +94,9 @@ def snooze_spans(snoozes: Iterable[dict[str, int | None]], detectors: Sequence[s
 
     for everything, or where all detectors behind a nudge are snoozed.
     """
-    held = list(snoozes)
+    held = [each for each in snoozes if each]
+    if not held:
+        return []
     spans: list[Span] = [(0, silence[""]) for silence in held if "" in silence]
     ends: list[int | None] = []
     for detector in detectors:
@@ -251,181 +109,252 @@ def snooze_spans(snoozes: Iterable[dict[str, int | None]], detectors: Sequence[s
     return spans
 
 
-def _in_force(kinds: Iterable[tuple[str, Span]], clock: int) -> Counters:
-    """How many stretches of each kind cover the clock."""
-    return dict(
-        sorted(
-            Counter(
-                kind for kind, (start, end) in kinds if start <= clock and (end is None or clock < end)
-            ).items()
-        )
-    )
+def _in_force(kinds: Sequence[tuple[str, Span]], at: int) -> Counters:
+    """How many stretches of each kind cover an instant."""
+    if not kinds:
+        return {}
+    found = Counter(kind for kind, (start, end) in kinds if start <= at and (end is None or at < end))
+    return dict(sorted(found.items()))
 
 
-def _profile_checks(
-    profile: Profile, channel: str, policy: Policy, clock: int, customer: Customer
-) -> list[Check]:
+def _profile_checks(profile: Profile, channel: str, policy: Policy, customer: Customer) -> list[Check]:
     basics = policy.basics
     since = profile.consents.get(channel)
     blocked_at = customer.blocked.get(channel)
-    if since is None:
-        consent = _always(basics.consent, False, {channel: 0}, "consent_withdrawn")
+    consent: Check
+    if not since:
+        consent = Check(basics.consent, "consent_withdrawn", {channel: int(since is not None)}, permitted=since is not None)
     else:
-        consent = _never_within(basics.consent, [(0, since)], {channel: 1}, "consent_withdrawn", False)
+        consent = Spans(basics.consent, "consent_withdrawn", {channel: 1}, [(0, since)])
     # Only a consent that was given after the opt-out opens the channel again; one of unknown date does not.
     open_again = blocked_at is None or (since is not None and since > blocked_at)
+    safe = "economic_abuse" not in profile.vulnerabilities
     return [
         consent,
-        _always(basics.channel_open, open_again, {channel: int(open_again)}, "opted_out"),
-        _always(
-            basics.no_economic_abuse,
-            "economic_abuse" not in profile.vulnerabilities,
-            {},
-            "customer_needs_a_person",
-        ),
+        Check(basics.channel_open, "opted_out", {channel: int(open_again)}, permitted=open_again),
+        Check(basics.no_economic_abuse, "customer_needs_a_person", {}, permitted=safe),
     ]
 
 
+@cache
+def _weekdays(days: tuple[str, ...]) -> frozenset[int]:
+    return frozenset(DAYS.index(day) for day in days)
+
+
 def _calendar_checks(
-    customer: Customer, profile: Profile, tz: ZoneInfo, channel: str, policy: Policy, clock: int
+    customer: Customer, profile: Profile, tz: ZoneInfo, channel: str, policy: Policy, at: int, subject: Subject
 ) -> list[Check]:
-    pack = policy.pack(profile.jurisdiction, profile.region)
-    checks: list[Check] = []
-    if channel in pack.hours.channels:
-        checks.append(_within_hours(pack.hours, tz, clock))
-    if channel in pack.quiet.channels and profile.quiet:
-        checks.append(_outside_quiet(pack.quiet, profile.quiet, tz, clock))
-    days = [local_date(nudge.not_before, tz) for nudge in customer.nudges if nudge.counts]
-    checks.extend(_below_cap(cap, days, tz, clock) for cap in pack.caps)
-    return checks
+    book = policy.book(profile.jurisdiction, profile.region)
+    found: list[Check] = [
+        WithinHours(rule, tz, at, _weekdays(rule.days))
+        for rule in book.hours
+        if channel in rule.channels and rule.segment in ("", profile.segment)
+    ]
+    found += [OpenDays(rule, tz, at, _closed(rule, profile)) for rule in book.closed_days if channel in rule.channels]
+    if profile.quiet:
+        found += [OutsideQuiet(rule, profile.quiet, tz, at) for rule in book.quiet if channel in rule.channels]
+    for cap in book.caps:
+        if not cap.channels or channel in cap.channels:
+            found.append(BelowCap(cap, _days(customer, cap, tz, subject), tz, at))
+    found += [_after_talk(customer, rule, tz, subject, at) for rule in book.gaps if channel in rule.channels]
+    return found
+
+
+def _closed(rule: ClosedDays, profile: Profile) -> Closed:
+    return Closed(_weekdays(rule.days), rule.holidays, profile.jurisdiction, profile.region)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Whether a day is closed by weekday or as a holiday."""
+
+    weekdays: frozenset[int]
+    holidays: bool
+    country: str
+    region: str
+
+    def __call__(self, day: dt.date) -> bool:
+        return day.weekday() in self.weekdays or (self.holidays and is_holiday(self.country, self.region, day))
+
+
+def _accounts(customer: Customer, rule: Cap | Gap, subject: Subject) -> Sequence[str]:
+    """The accounts that are counted by themselves; one without a name where the rule counts by person.
+
+    What is about no account is about all of them.
+    """
+    if rule.per == "person":
+        return ("",)
+    return subject.account_ids or sorted({"", *customer.accounts, *(each.account_id for each in customer.contacts.values())})
+
+
+def _days(customer: Customer, cap: Cap, tz: ZoneInfo, subject: Subject) -> list[list[dt.date]]:
+    """The local days of what a cap counts, by account. A nudge that an outcome tells of is counted as that contact."""
+    if cap.counts == "nudges":
+        mine = (each for each in customer.nudges if each.counts and each.nudge_id != subject.nudge_id)
+        return [[local_date(each.not_before, tz) for each in mine]]
+    contacts = [
+        each
+        for each in customer.contacts.values()
+        if each.outbound
+        and (not cap.channels or each.channel in cap.channels)
+        and (each.connected or cap.counts == "contacts")
+        and (not each.nudge_id or each.nudge_id != subject.nudge_id)
+    ]
+    told = {each.nudge_id for each in customer.contacts.values() if each.outbound and each.nudge_id}
+    nudges = [
+        each
+        for each in customer.nudges
+        if each.counts
+        and (not cap.channels or each.channel in cap.channels)
+        and each.nudge_id not in told
+        and each.nudge_id != subject.nudge_id
+    ]
+    found = []
+    for account_id in _accounts(customer, cap, subject):
+        days = [local_date(each.at, tz) for each in contacts if _about(each, account_id)]
+        days += [
+            local_date(each.not_before, tz)
+            for each in nudges
+            if not account_id or not each.account_ids or account_id in each.account_ids
+        ]
+        found.append(days)
+    return found
+
+
+def _about(contact: Contact, account_id: str) -> bool:
+    return not account_id or contact.account_id in ("", account_id)
+
+
+def _after_talk(customer: Customer, rule: Gap, tz: ZoneInfo, subject: Subject, at: int) -> Check:
+    accounts = _accounts(customer, rule, subject)
+    spans: list[Span] = []
+    for contact in customer.contacts.values():
+        if contact.talked_at and contact.channel in rule.channels and any(_about(contact, each) for each in accounts):
+            day = local_date(contact.talked_at, tz)
+            spans.append((start_of_day(day, tz), start_of_day(day + dt.timedelta(days=rule.days), tz)))
+    now = sum(start <= at and (end is None or at < end) for start, end in spans)
+    return Spans(rule, "contact_cap", {"conversations": now, "days": rule.days}, spans)
 
 
 def checks(
     customer: Customer,
-    account_ids: Sequence[str],
     channel: str,
-    clock: int,
+    at: int,
     policy: Policy,
+    subject: Subject,
     *,
     operator: Operator,
-    detectors: Sequence[str] = (),
     contact_from: int | None = None,
-    subject_at: int | None = None,
 ) -> list[Check]:
-    """Every rule that binds a nudge about these accounts on this channel, in the order a person
-    would ask them.
-    """
-    basics, profile = policy.basics, customer.profile
-    found = [_always(basics.customer_known, profile is not None, {}, "customer_unknown")]
+    """Every rule that binds a nudge about a subject on this channel at `at` or later, in the order a person would ask them."""
+    basics, profile, account_ids = policy.basics, customer.profile, subject.account_ids
+    found = [Check(basics.customer_known, "customer_unknown", {}, permitted=profile is not None)]
     tz = zone(profile.time_zone) if profile is not None else None
-    found.append(_always(basics.zone_known, tz is not None, {}, "zone_unknown"))
+    found.append(Check(basics.zone_known, "zone_unknown", {}, permitted=tz is not None))
     if profile is not None:
-        found += _profile_checks(profile, channel, policy, clock, customer)
+        found += _profile_checks(profile, channel, policy, customer)
     guarantor = any(
-        (account := customer.accounts.get(account_id)) is not None and account.role == "guarantor"
-        for account_id in account_ids
+        (account := customer.accounts.get(account_id)) is not None and account.role == "guarantor" for account_id in account_ids
     )
-    found.append(_always(basics.own_account, not guarantor, {}, "not_a_holder"))
-    holds = hold_spans(customer, account_ids, channel)
+    found.append(Check(basics.own_account, "not_a_holder", {}, permitted=not guarantor))
+    own = holds.own(customer, account_ids, channel, subject.treatment, policy)
     if customer.overflow:
-        holds.append(("more_than_can_be_kept", (0, None)))
-    found.append(
-        _never_within(
-            basics.no_hold, [span for _, span in holds], _in_force(holds, clock), "hold_placed", True
-        )
-    )
-    shared = shared_spans(customer, account_ids, policy)
-    counters = _in_force(shared, clock)
-    found.append(
-        _never_within(
-            basics.no_shared_hold, [span for _, span in shared], counters, "shared_hold_placed", True
-        )
-    )
-    cases = [(case.opened_at, case.closed_at) for case in customer.cases.values()]
-    is_open = sum(start <= clock and (end is None or clock < end) for start, end in cases)
-    found.append(_never_within(basics.no_open_case, cases, {"open": is_open}, "case_opened", True))
+        own.append(("more_than_can_be_kept", (0, None)))
+    if customer.crowded_until:
+        own.append(("more_than_can_be_kept", (0, customer.crowded_until)))
+    found.append(Spans(basics.no_hold, "hold_placed", _in_force(own, at), [span for _, span in own], backdates=True))
+    shared = holds.shared(customer, account_ids, subject.treatment, policy)
+    spans = [span for _, span in shared]
+    found.append(Spans(basics.no_shared_hold, "shared_hold_placed", _in_force(shared, at), spans, backdates=True))
+    cases: list[Span] = [(case.opened_at, case.closed_at) for case in customer.cases.values()]
+    is_open = sum(start <= at and (end is None or at < end) for start, end in cases)
+    found.append(Spans(basics.no_open_case, "case_opened", {"open": is_open}, cases, backdates=True))
     stopped = operator.stopped or customer.stopped
-    found.append(_always(basics.not_stopped, not stopped, {"stopped": int(stopped)}, "nudges_stopped"))
-    snoozes = snooze_spans((operator.snoozes, customer.snoozes), detectors)
-    found.append(_never_within(basics.not_snoozed, snoozes, {"snoozes": len(snoozes)}, "snoozed", False))
+    found.append(Check(basics.not_stopped, "nudges_stopped", {"stopped": int(stopped)}, permitted=not stopped))
+    snoozes = snooze_spans((operator.snoozes, customer.snoozes), subject.detectors)
+    found.append(Spans(basics.not_snoozed, "snoozed", {"snoozes": len(snoozes)}, snoozes))
     if contact_from is not None:
-        stale = subject_at is not None and subject_at < contact_from
-        silence: list[Span] = [(0, None if stale else contact_from)]
-        found.append(_never_within(basics.contact_from, silence, {}, "before_contact_from", False))
+        stale = subject.seen_at is not None and subject.seen_at < contact_from
+        found.append(Spans(basics.contact_from, "before_contact_from", {}, [(0, None if stale else contact_from)]))
+    if subject.closes:
+        window: list[Span] = [(0, subject.opens), (subject.closes, None)]
+        found.append(Spans(basics.in_time, "date_past", {}, window))
+    days = policy.treatments[subject.treatment].cool_down_days if subject.treatment in policy.treatments else 0
+    if days and not subject.nudge_id:
+        given = [each.not_before for each in customer.nudges if each.counts and each.treatment == subject.treatment]
+        rest: list[Span] = [(0, max(given) + days * DAY)] if given else []
+        found.append(Spans(basics.cool_down, "cool_down", {"given": len(given), "days": days}, rest, lasting=False))
     if profile is not None and tz is not None:
-        found += _calendar_checks(customer, profile, tz, channel, policy, clock)
-    today = dt.date(1970, 1, 1) + dt.timedelta(days=clock // DAY)
+        found += _calendar_checks(customer, profile, tz, channel, policy, at, subject)
+    today = dt.date(1970, 1, 1) + dt.timedelta(days=at // DAY)
     return [check for check in found if check.rule.in_force <= today]
 
 
-def judge(found: Sequence[Check], channel: str, clock: int, policy: Policy) -> Verdict:
-    """The first stretch at or after the clock that every rule permits, and what each rule says at
-    the clock.
-    """
-    at = clock
-    end = 0
+def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Verdict:
+    """The first stretch at or after an instant that every rule permits, and what each rule says of that instant."""
+    asked = at
     blocking: Check | None = None
     for _ in range(_MAX_ROUNDS):
         moved = at
         for check in found:
             clear = check.clear_at(moved)
             if clear is None or clear >= FAR:
-                return _answer(found, "refuse", channel, clock, 0, 0, check)
+                return _answer(found, "refuse", channel, asked, 0, 0, check)
             moved = clear
         if moved != at:
             at = moved
             continue
-        closing = min(found, key=lambda check: check.until(at))
-        end = min(closing.until(at), at + policy.window_hours[channel] * HOUR)  # type: ignore[index]
+        end = at + policy.window_hours[channel] * HOUR  # type: ignore[index]
+        closing = found[0]
+        for check in found:
+            closes = check.until(at)
+            if closes < end:
+                end, closing = closes, check
         if end - at >= policy.shortest_window_seconds * 1000:
-            return _answer(found, "allow" if at == clock else "defer", channel, clock, at, end, blocking)
+            return _answer(found, "allow" if at == asked else "defer", channel, asked, at, end, blocking)
         blocking = blocking or closing
         at = end
-    return _answer(found, "refuse", channel, clock, 0, 0, blocking)
+    return _answer(found, "refuse", channel, asked, 0, 0, blocking)
 
 
 def _answer(
-    found: Sequence[Check],
-    result: Result,
-    channel: str,
-    clock: int,
-    at: int,
-    end: int,
-    blocking: Check | None,
+    found: Sequence[Check], result: Result, channel: str, asked: int, at: int, end: int, blocking: Check | None
 ) -> Verdict:
+    if result == "allow":
+        return Verdict(result, channel, at, end, tuple([RuleVerdict(each.rule, "allow", each.counters) for each in found]))
     rules = []
+    against: list[Check] = []
     for check in found:
-        clear = check.clear_at(clock)
-        verdict: Result = "allow" if clear == clock else "refuse" if clear is None else "defer"
+        clear = check.clear_at(asked)
+        verdict: Result = "allow" if clear == asked else "refuse" if clear is None else "defer"
         if check is blocking and verdict != "refuse":
             verdict = "refuse" if result == "refuse" else "defer"
+        if verdict == "refuse":
+            against.append(check)
         rules.append(RuleVerdict(check.rule, verdict, check.counters))
-    return Verdict(result, channel, at, end, tuple(rules))
+    waits = bool(against) and all(check.waits for check in against)
+    return Verdict(result, channel, at, end, tuple(rules), waits)
 
 
 def may_contact(
     customer: Customer,
-    account_ids: Sequence[str],
     channel: str,
-    clock: int,
+    at: int,
     policy: Policy,
+    subject: Subject | None = None,
     *,
     operator: Operator | None = None,
-    detectors: Sequence[str] = (),
     contact_from: int | None = None,
-    subject_at: int | None = None,
 ) -> Verdict:
-    """Whether a nudge about `account_ids` may go out on `channel` at `clock` (ms), and in which stretch.
+    """Whether a nudge about a subject may be sent on `channel` from `at` (ms) on, and in which stretch.
 
-    `allow`: now, until `not_after`. `defer`: from `not_before` on, by all that is known. `refuse`: no instant
-    is known at which it would be permitted. `detectors` are those behind the nudge, for snoozes; `subject_at`
-    is when what it speaks of was last seen.
+    `allow`: from `at`, until `not_after`. `defer`: from `not_before` on, by all that is known. `refuse`: no instant
+    is known at which it would be permitted.
     """
     found = checks(
-        customer, account_ids, channel, clock, policy, operator=operator or Operator(), detectors=detectors,
-        contact_from=contact_from, subject_at=subject_at,
-    )  # fmt: skip
-    return judge(found, channel, clock, policy)
+        customer, channel, at, policy, subject or Subject(), operator=operator or Operator(), contact_from=contact_from
+    )
+    return judge(found, channel, at, policy)
 
 
 def breach(nudge: Nudge, found: Sequence[Check], clock: int) -> Check | None:

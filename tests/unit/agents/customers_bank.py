@@ -15,7 +15,8 @@ from stream.agents.customers import CustomersStep
 from stream.engine.step import Drained, Output, Placement, Refused
 from stream.treatment.policy import Policy, default_text, load
 
-POLICY = load(default_text())
+POLICY = load(default_text()).model_copy(update={"settle_minutes": 0})
+"""The policy that ships, without the minutes between a decision and the first instant of sending: they have tests of their own."""
 ALONE = Placement(0, 1, "murmur2")
 START = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 """A Monday morning in London, before the clocks change."""
@@ -251,7 +252,17 @@ class Said:
         return [each for each in self.of("nudges") if each["status"] == status]
 
     def escalations(self, status: str = "issued") -> list[dict[str, Any]]:
-        return [each for each in self.of("escalations") if each["status"] == status]
+        """Requests as they were first made, or as they were taken back."""
+        seen: set[str] = set()
+        found = [each for each in self.of("escalations") if each["status"] == status]
+        return [each for each in found if not (each["escalation_id"] in seen or seen.add(each["escalation_id"]))]  # type: ignore[func-returns-value]
+
+    def asked_again(self) -> list[dict[str, Any]]:
+        """Requests that were made once more, urgently."""
+        issued = [each for each in self.of("escalations") if each["status"] == "issued"]
+        first = {id(each) for each in self.escalations()}
+        ids = [each["escalation_id"] for each in issued]
+        return [each for number, each in enumerate(issued) if each["escalation_id"] in ids[:number] and id(each) not in first]
 
     def decisions(self, result: str | None = None) -> list[dict[str, Any]]:
         return [each for each in self.of("decisions") if result in (None, each["result"])]

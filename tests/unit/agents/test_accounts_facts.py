@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from stream.contracts import DECODE
+from stream.detectors import settings
 from stream.engine.step import Output
-from tests.unit.agents.test_accounts_step import account, bounce, missed, new, order, payment, run, said, tick, values
+from tests.unit.agents.test_accounts_step import account, bounce, missed, ms, new, order, payment, run, said, tick, values
 
 LOAN: dict[str, Any] = {"category": "loan", "counterparty_id": "BANK"}
 
@@ -131,3 +133,153 @@ def test_means_that_are_wanted_are_told_after_a_restart() -> None:
     before.apply(*_one(bounce("b1", 1)))
     step.restore(before.drain().rows)
     assert [one["customer_id"] for one in facts(run(step, [tick(2)]), "means")] == ["C1"]
+
+
+# --- instalments missed of late -----------------------------------------------------------------------------
+
+
+def late(told: list[dict[str, Any]]) -> list[int]:
+    return [one.get("missed_instalments_60d", 0) for one in told]
+
+
+def test_missed_instalments_are_told_with_every_change_of_their_number_and_stay_when_paid() -> None:
+    step = new()
+    run(step, [account(product="loan", holders=("C1", "C2"))])
+    first = facts(run(step, [missed("m1", 5, due_date="2026-03-02", **LOAN)]), "arrears")
+    assert [(one["customer_id"], one["missed_instalments_60d"]) for one in first] == [("C1", 1), ("C2", 1)]
+    paid = facts(run(step, [payment("p1", 5.1, direction="credit", amount="25.00", **LOAN)]), "arrears")
+    assert [("arrears" in one, one["missed_instalments_60d"]) for one in paid] == [(False, 1), (False, 1)]
+    second = run(step, [missed("m2", 32, due_date="2026-04-02", **LOAN)])
+    assert arrears(second) == [], "due today: nothing is past due yet"
+    assert late(facts(second, "arrears")) == [2, 2]
+    assert late(facts(run(step, [payment("p2", 32.1, direction="credit", amount="25.00", **LOAN), tick(60.4)]), "arrears")) == []
+    assert step.next_due() == ms(60.5), "midnight in London's standard time: 1 May"
+    assert late(facts(run(step, [tick(60.5)]), "arrears")) == [1, 1]
+    assert late(facts(run(step, [tick(91.5)]), "arrears")) == [0, 0]
+
+
+def test_missed_instalments_are_told_with_profile_means_and_pauses_too() -> None:
+    step = new()
+    run(step, [account(product="loan"), missed("m1", 5, due_date="2026-03-02", **LOAN)])
+    outputs = run(
+        step,
+        [
+            missed("m2", 36, due_date="2026-04-02", **LOAN),
+            tick(36.1),
+            account(product="loan", day=37, status="restructured"),
+            order("o1", "pause", 38, hold_kind="dispute"),
+        ],
+    )
+    told = {change: late(facts(outputs, change))[-1:] for change in ("means", "profile", "pause")}
+    assert told == {"means": [2], "profile": [2], "pause": [2]}
+
+
+def test_arrears_that_begin_move_and_end_within_a_pause_are_told_without_a_sign() -> None:
+    step = new()
+    run(step, [account(product="loan"), order("o1", "pause", 1, hold_kind="breathing_space")])
+    outputs = run(step, [missed("m1", 5, due_date="2026-03-02", **LOAN)])
+    outputs += run(step, [payment("p1", 6, direction="credit", amount="10.00", **LOAN)])
+    outputs += run(step, [payment("p2", 7, direction="credit", amount="15.00", **LOAN)])
+    assert arrears(outputs) == []
+    assert [one.get("arrears") for one in facts(outputs, "arrears")] == ["25.00", "15.00", None]
+    assert [counters(one) for one in facts(outputs, "arrears")] == [(0, 4, 4), (0, 5, 5), (0, 0, 0)]
+    assert late(facts(outputs, "arrears")) == [1, 1, 1]
+
+
+def test_a_number_noted_is_told_once_whatever_the_chunks_and_after_a_restart() -> None:
+    log = [missed(f"m{n}", 5 + n, due_date=f"2026-03-0{2 + n}", **LOAN) for n in range(4)]
+    single, whole, again = new(), new(), new()
+    for step in (single, whole):
+        run(step, [account(product="loan")])
+    expected = run(single, log)
+    assert late(facts(expected, "arrears"))[-1] == 4
+    whole.apply("missed-bills", [one for _, one in log])
+    drained = whole.drain()
+    assert drained.outputs == expected
+    before = new()
+    for topic, one in [account(product="loan"), *log]:
+        before.apply(topic, [one])
+    again.restore(before.drain().rows)
+    assert again.next_due() == whole.next_due()
+    assert late(facts(run(again, [tick(63)]), "arrears")) == late(facts(run(whole, [tick(63)]), "arrears"))
+
+
+def test_facts_are_as_of_the_clock_at_which_days_were_counted() -> None:
+    step = new()
+    run(step, [account(product="loan"), payment("other", 9, at="B")])
+    (told,) = facts(run(step, [missed("m1", 5, due_date="2026-03-02", **LOAN)]), "arrears")
+    assert (told["as_of"], counters(told)) == ("2026-03-10T12:00:00Z", (8, 8, 8)), "told four days late"
+    (told,) = facts(run(step, [order("o1", "pause", 8, hold_kind="dispute")]), "pause")
+    assert (told["as_of"], counters(told)[1]) == ("2026-03-10T12:00:00Z", 8)
+    (told,) = facts(run(step, [account(product="loan", day=8, status="x")]), "profile")
+    assert (told["as_of"], counters(told)[1]) == ("2026-03-10T12:00:00Z", 8)
+
+
+def test_switched_off_the_clock_tells_nothing_of_arrears() -> None:
+    step = new()
+    run(step, [account(product="loan"), missed("m1", 5, due_date="2026-03-02", **LOAN)])
+    step.configure(settings.load("[arrears_clock]\nenabled = false\n"))
+    outputs = run(step, [tick(6), account(product="loan", day=7, status="x")])
+    assert arrears(outputs) == ["withdrawn"]
+    assert [(counters(one), late([one])) for one in values(outputs, "account-facts") if one["change"] != "means"] == [
+        ((0, 0, 0), [0]),
+        ((0, 0, 0), [0]),
+    ]
+
+
+# --- the rate, and payments ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("19.90", "19.90"), (19.9, "19.9"), (20, "20"), (0, "0"), (1e-7, "0"), (999999.99999999, "999999.999999"), (None, None)],
+)
+def test_the_rate_is_told_as_a_decimal_string(given: Any, told: str | None) -> None:
+    step = new()
+    outputs = run(step, [account(product="loan", apr=given), missed("m1", 5, due_date="2026-03-02", **LOAN)])
+    for one in outputs:
+        DECODE[one.topic](one.value)
+    assert [one.get("apr") for one in values(outputs, "account-facts")] == [told, told]
+
+
+def paid(outputs: list[Output]) -> list[list[tuple[str, bool]]]:
+    return [
+        [(payment["event_id"], payment.get("reversed", False)) for payment in one["payments"]]
+        for one in facts(outputs, "payment")
+    ]
+
+
+def test_a_payment_that_is_taken_back_is_told_under_its_own_id() -> None:
+    step = new()
+    run(step, [account(product="loan"), order("o1", "watch_promise", 1, promise_id="R1")])
+    outputs = run(
+        step,
+        [
+            payment("p1", 2, direction="credit"),
+            payment("p1", 3, direction="credit", status="reversed"),
+            payment("p2", 4, direction="credit"),
+            payment("p3", 5, direction="credit", amount="10.00", corrects="p2"),
+            payment("p4", 6, direction="credit", corrects="p3", status="reversed"),
+        ],
+    )
+    assert paid(outputs) == [
+        [("p1", False)],
+        [("p1", True)],
+        [("p2", False)],
+        [("p2", True), ("p3", False)],
+        [("p3", True)],
+    ]
+    last = facts(outputs, "payment")[3]["payments"]
+    assert [one["amount"] for one in last] == ["10.00", "10.00"]
+
+
+def test_what_is_taken_back_is_told_once_to_each_holder_and_while_it_is_watched() -> None:
+    step = new()
+    run(step, [account(product="loan", holders=("C1", "C2")), payment("p0", 0.5, direction="credit")])
+    run(step, [order("o1", "watch_promise", 1, promise_id="R1"), payment("p1", 2, direction="credit")])
+    back = payment("p1", 3, direction="credit", status="reversed")
+    assert paid(run(step, [back, back])) == [[("p1", True)]] * 2
+    earlier = payment("p0", 3, direction="credit", status="reversed")
+    assert paid(run(step, [earlier])) == [[("p0", True)]] * 2, "also one from before the watch"
+    run(step, [payment("p2", 4, direction="credit"), order("o1", "unwatch_promise", 5, promise_id="R1")])
+    assert paid(run(step, [payment("p2", 6, direction="credit", status="reversed")])) == []

@@ -206,6 +206,34 @@ def test_an_undo_of_what_was_never_seen_is_counted_and_changes_nothing() -> None
     assert step.counters()["events.undo_missed"] == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "hold", "reason"),
+    [
+        ("R15", "bereavement", "reported_by_return_code"),
+        ("R16", "insolvency", "reported_by_return_code"),
+        ("R14", None, "reported_by_return_code"),
+        ("R10", None, "reported_unauthorised"),
+        ("R29", None, "reported_unauthorised"),
+    ],
+)
+def test_the_first_reasons_code_and_the_hold_tell_which_person_is_asked(code: str, hold: str | None, reason: str) -> None:
+    (one,) = values(run(new(), [account(), bounce("b1", 1, scheme="ach", reason_code=code, counterparty_id="ACME")]))
+    assert (one["severity"], one["score"], one.get("proposes_hold")) == ("info", 2.0 if hold else 1.0, hold)
+    assert [(each["code"], each["event_ids"]) for each in one["reasons"]] == [(reason, ["b1"])]
+    assert "ACME" not in json.dumps(one)
+    assert one["reasons"][0]["text"].endswith(": energy bill (GBP 38.20, 2 March 2026).")
+
+
+def test_a_death_and_a_dispute_are_two_signs_and_neither_crowds_the_other_out() -> None:
+    log = [account(), *(bounce(f"b{n}", 1 + n / 10, reason_code="MD01") for n in range(6)), bounce("d", 2, reason_code="MD07")]
+    outputs = values(run(new(), log))
+    assert [(one["status"], one.get("proposes_hold")) for one in outputs] == [
+        ("raised", None), *[("changed", None)] * 5, ("raised", "bereavement"),
+    ]  # fmt: skip
+    assert outputs[0]["signal_id"] == outputs[5]["signal_id"] != outputs[6]["signal_id"]
+    assert outputs[5]["reasons"][0]["event_ids"] == ["b2", "b3", "b4", "b5"], "the latest four"
+
+
 def test_an_unknown_code_is_counted_and_weighs_nothing() -> None:
     step = new()
     assert values(run(step, [account(), bounce("b1", 1, reason_code="ZZ99")])) == []

@@ -206,6 +206,6 @@ def test_words_name_the_currency_as_it_is() -> None:
 
     for code, paid in (("JPY", "JPY 4000 of JPY 10000"), ("BHD", "BHD 4.000 of BHD 10.000")):
         facts = [CATEGORIES.index("energy"), CURRENCY_CODES.index(code) + 1, 10_000, 4_000, -1, 20_454, 1, 0]
-        found = Finding(0, 0, 0, 1.0, [0] * 8, facts + [0] * 24, 0, 0, part_payment.DETECTOR, 1, 1, 1, 0, 0)
+        found = Finding(0, 0, 0, 0, 1.0, [0] * 8, facts + [0] * 24, 0, 0, part_payment.DETECTOR, 1, 1, 1, 0, 0)
         told = part_payment.tell(found, [], START, SETTINGS)
         assert paid in told.reasons[0].text

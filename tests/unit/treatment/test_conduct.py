@@ -72,6 +72,26 @@ def test_nobody_is_thanked_while_another_sign_is_open() -> None:
     assert thanks(bank) == []
 
 
+def test_a_kind_word_is_taken_back_where_a_sign_returns_while_it_may_still_be_sent() -> None:
+    bank = nudged()
+    bank.signal(READY + days(2), status="withdrawn")
+    bank.tick(READY + days(16))
+    bank.signal(READY + days(16) + hours(1), "S2", severity="low")
+    said = bank.run()
+    (taken,) = [each for each in said.nudges("withdrawn") if each["treatment"] == "recognition"]
+    assert taken["withdrawn_because"] == "signal_returned"
+    (decision,) = said.decisions("withdrawn")
+    assert decision["rules"][0]["rule_id"] == "ladder.steady"
+
+
+def test_a_kind_word_that_has_been_said_stands_when_a_sign_returns_later() -> None:
+    bank = nudged()
+    bank.signal(READY + days(2), status="withdrawn")
+    bank.tick(READY + days(16))
+    bank.signal(READY + days(17), "S2", severity="low")
+    assert bank.run().nudges("withdrawn") == []
+
+
 def test_a_kind_word_names_the_quiet_days_among_its_rules() -> None:
     bank = nudged()
     bank.signal(READY + days(2), status="withdrawn")
@@ -171,8 +191,17 @@ def test_a_deferred_nudge_may_go_when_the_customers_own_morning_opens() -> None:
 
 def test_people_are_asked_on_a_ground_that_is_named() -> None:
     said = every_kind().run()
-    grounds = {each["treatment"]: each["rules"][0]["rule_id"] for each in said.decisions("issued") if len(each["rules"]) == 1}
-    assert grounds == {"arrears_care": "people.no_answer", "bereavement": "people.hold"}
+    grounds: dict[str, list[str]] = {}
+    for each in said.decisions("issued"):
+        if len(each["rules"]) == 1:
+            grounds.setdefault(each["treatment"], []).append(each["rules"][0]["rule_id"])
+    # Nobody looked in time, three days for the one and a day for the other, so both are asked again.
+    assert grounds == {
+        "arrears_care": ["people.no_answer", "people.overdue"], "bereavement": ["people.hold", "people.overdue"],
+    }  # fmt: skip
+    assert [(each["queue"], each["priority"]) for each in said.asked_again()] == [
+        ("arrears_care", "urgent"), ("bereavement", "urgent"),
+    ]  # fmt: skip
 
 
 def test_a_broken_promise_is_told_in_the_currency_and_the_date_that_people_write() -> None:

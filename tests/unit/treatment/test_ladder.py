@@ -58,7 +58,7 @@ def test_what_only_adds_up_other_signs_is_no_second_sign() -> None:
     ],
 )
 def test_moves(standing: Standing, wanted: int, clock: int, after: Standing) -> None:
-    assert move(standing, wanted, clock, LADDER) == after
+    assert move(standing, wanted, clock, clock, LADDER) == after
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_moves(standing: Standing, wanted: int, clock: int, after: Standing) -> 
 def test_the_next_move_is_known_in_advance(standing: Standing, wanted: int, due: int | None) -> None:
     assert next_move(standing, wanted, LADDER) == due
     if due is not None:
-        assert move(standing, wanted, due - 1, LADDER).rung == standing.rung
-        assert move(standing, wanted, due, LADDER).rung != standing.rung
+        assert move(standing, wanted, due - 1, due - 1, LADDER).rung == standing.rung
+        assert move(standing, wanted, due, due, LADDER).rung != standing.rung
 
 
 def test_a_trouble_told_late_has_been_watched_since_it_began() -> None:
-    late = move(Standing(0, 0, 0), 2, 100 * DAY, LADDER, began=93 * DAY)
+    late = move(Standing(0, 0, 0), 2, 100 * DAY, 100 * DAY, LADDER, began=93 * DAY)
     assert late == Standing(1, 93 * DAY, 0)
-    assert move(late, 2, 100 * DAY, LADDER, began=93 * DAY) == Standing(2, 100 * DAY, 0)
+    assert move(late, 2, 100 * DAY, 100 * DAY, LADDER, began=93 * DAY) == Standing(2, 100 * DAY, 0)
     # ... but not since before the last rung was left, nor from the future.
-    assert move(Standing(0, 98 * DAY, 0), 2, 100 * DAY, LADDER, began=93 * DAY) == Standing(1, 98 * DAY, 0)
-    assert move(Standing(0, 0, 0), 2, 100 * DAY, LADDER, began=101 * DAY) == Standing(1, 100 * DAY, 0)
+    assert move(Standing(0, 98 * DAY, 0), 2, 100 * DAY, 100 * DAY, LADDER, began=93 * DAY) == Standing(1, 98 * DAY, 0)
+    assert move(Standing(0, 0, 0), 2, 100 * DAY, 100 * DAY, LADDER, began=101 * DAY) == Standing(1, 100 * DAY, 0)

@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from stream.tables.customer import (
-    AccountFacts,
-    Case,
-    Customer,
-    Hold,
-    Nudge,
-    OpenSignal,
-    Pause,
-    Profile,
-    Quiet,
-)
-from stream.treatment.local_time import DAY, to_ms, zone
-from stream.treatment.permission import HOUR, Operator, may_contact
+from stream.tables.customer import AccountFacts, Case, Customer, Hold, OpenSignal, Pause, Quiet
+from stream.treatment.local_time import DAY, zone
+from stream.treatment.permission import HOUR, Operator
 from stream.treatment.policy import Policy, default_text, load
-
-POLICY = load(default_text())
-LONDON = ZoneInfo("Europe/London")
-
-
-def at(text: str, tz: str = "Europe/London", fold: int = 0) -> int:
-    """A local wall time as an instant."""
-    return to_ms(dt.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(tz), fold=fold))
-
-
-NOON = at("2026-03-04 12:00")
-
-
-def person(**fields: Any) -> Customer:
-    profile = {"updated_at": 0, "jurisdiction": "GB", "time_zone": "Europe/London", "language": "en"}
-    changes = {key: fields.pop(key) for key in list(fields) if key in Profile.__struct_fields__}
-    profile |= {"consents": {"sms": 0, "email": 0, "letter": 0}} | changes
-    return Customer("C1", profile=Profile(**profile), **fields)
-
-
-def ask(customer: Customer, clock: int = NOON, channel: str = "sms", **settings: Any) -> Any:
-    return may_contact(customer, ["A1"], channel, clock, settings.pop("policy", POLICY), **settings)
-
-
-def nudge(not_before: int, **fields: Any) -> Nudge:
-    return Nudge("N", "bounce_explained", "sms", ["A1"], [], not_before, not_before + HOUR, **fields)
-
-
-def hold(
-    kind: str = "breathing_space", placed: int = NOON - DAY, until: int | None = None, **fields: Any
-) -> dict[str, Hold]:
-    return {"H": Hold("H", kind, placed, placed, until, **fields)}
-
+from tests.unit.treatment.gate import NOON, ask, at, hold, nudge, person
 
 def test_a_known_customer_with_consent_at_noon_may_be_contacted_until_the_hours_end() -> None:
     verdict = ask(person())
@@ -64,8 +20,8 @@ def test_a_known_customer_with_consent_at_noon_may_be_contacted_until_the_hours_
 
 def test_every_verdict_names_all_rules_it_asked_with_their_counters() -> None:
     rules = {each.rule.id: each.counters for each in ask(person()).rules}
-    assert rules["default.weekly_cap"] == {"nudges": 0, "limit": 2, "days": 7}
-    assert rules["default.hours"] == {"local_minute": 720}
+    assert rules["everywhere.weekly_cap"] == {"nudges": 0, "limit": 2, "days": 7}
+    assert rules["gb.hours"] == {"local_minute": 720}
     assert len(rules) == 14
 
 
@@ -91,7 +47,7 @@ SIGNAL = OpenSignal("S", "d", "A1", "high", NOON, NOON, b"[]", proposes_hold="be
         ("everywhere.no_hold", person(signals={"S": SIGNAL}), {}),
         ("everywhere.no_hold", person(overflow=True), {}),
         ("everywhere.no_shared_hold", person(
-            accounts={"A1": AccountFacts("A1", 0, "joint", "loan", [Pause("P", "dispute", NOON - DAY)])}
+            accounts={"A1": AccountFacts("A1", 0, "joint", "loan", pauses=[Pause("P", "dispute", NOON - DAY)])}
         ), {}),
         ("everywhere.no_open_case", person(cases={"K": Case("K", NOON - DAY, NOON - DAY)}), {}),
         ("everywhere.not_stopped", person(stopped=True), {}),
@@ -99,7 +55,7 @@ SIGNAL = OpenSignal("S", "d", "A1", "high", NOON, NOON, b"[]", proposes_hold="be
         ("everywhere.not_snoozed", person(snoozes={"": None}), {}),
         ("everywhere.not_snoozed", person(), {"operator": Operator(snoozes={"": None})}),
         ("everywhere.not_snoozed", person(snoozes={"d": None}), {"detectors": ["d"]}),
-        ("everywhere.contact_from", person(), {"contact_from": NOON - HOUR, "subject_at": NOON - 2 * HOUR}),
+        ("everywhere.contact_from", person(), {"contact_from": NOON - HOUR, "seen_at": NOON - 2 * HOUR}),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_forbidden_without_an_end_is_refused(
@@ -131,11 +87,11 @@ def test_every_kind_of_hold_forbids(kind: str) -> None:
         (person(blocked={"email": NOON - DAY}), {}),
         (person(snoozes={"other": None}), {"detectors": ["d"]}),
         (person(snoozes={"d": None}), {"detectors": ["d", "e"]}),
-        (person(accounts={"A2": AccountFacts("A2", 0, "joint", "loan", [Pause("P", "dispute", 0)])}), {}),
-        (person(accounts={"A1": AccountFacts("A1", 0, "joint", "loan", [Pause("P", "cease", 0)])}), {}),
+        (person(accounts={"A2": AccountFacts("A2", 0, "joint", "loan", pauses=[Pause("P", "dispute", 0)])}), {}),
+        (person(accounts={"A1": AccountFacts("A1", 0, "joint", "loan", pauses=[Pause("P", "cease", 0)])}), {}),
         (person(accounts={"A1": AccountFacts("A1", 0, "joint", "loan")}), {}),
         (person(cases={"K": Case("K", NOON - DAY, NOON, NOON)}), {}),
-        (person(), {"contact_from": NOON, "subject_at": NOON}),
+        (person(), {"contact_from": NOON, "seen_at": NOON}),
         (person(nudges=[nudge(NOON - DAY), nudge(NOON - DAY, withdrawn=True, counts=False)]), {}),
         (person(nudges=[nudge(NOON - 7 * DAY), nudge(NOON - 7 * DAY)]), {}),
     ],
@@ -290,7 +246,7 @@ def test_a_hold_that_will_begin_ends_the_window_and_one_without_end_after_the_op
 def test_an_opening_shorter_than_a_minute_is_not_taken() -> None:
     verdict = ask(person(), at("2026-03-04 19:59:30"))
     assert (verdict.result, verdict.not_before) == ("defer", at("2026-03-05 08:00"))
-    assert verdict.failing == ("default.hours",)
+    assert verdict.failing == ("gb.hours",)
 
 
 def test_consent_from_a_later_day_defers_to_it() -> None:
@@ -298,17 +254,14 @@ def test_consent_from_a_later_day_defers_to_it() -> None:
 
 
 def test_nothing_is_said_before_contact_begins() -> None:
-    verdict = ask(person(), contact_from=NOON + DAY, subject_at=NOON + DAY)
+    verdict = ask(person(), contact_from=NOON + DAY, seen_at=NOON + DAY)
     assert (verdict.result, verdict.not_before) == ("defer", NOON + DAY)
 
 
 def test_a_rule_that_is_not_yet_in_force_does_not_bind() -> None:
     text = default_text()
-    later = text.replace('id = "default.hours"\nversion = 1', 'id = "default.hours"\nversion = 2')
-    head, tail = later.split('id = "default.hours"')
-    policy = load(
-        head + 'id = "default.hours"' + tail.replace("in_force = 1970-01-01", "in_force = 2026-03-05", 1)
-    )
+    head, tail = text.split('id = "gb.hours"')
+    policy = load(head + 'id = "gb.hours"' + tail.replace("in_force = 1970-01-01", "in_force = 2026-03-05", 1))
     assert ask(person(), at("2026-03-04 23:00"), policy=policy).result == "allow"
     assert ask(person(), at("2026-03-05 23:00"), policy=policy).result == "defer"
 

@@ -1,0 +1,69 @@
+"""How far a customer's own credit is past due at the clock, as their accounts last told, and counted on from there."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from stream.tables.customer import AccountFacts, Customer
+from stream.treatment.holds import Span
+from stream.treatment.local_time import local_date, start_of_day
+from stream.treatment.turn import OWN_CREDIT, PastDue, Turn
+
+MAX_AHEAD: Final = 30
+"""Days after which what is past due beyond all marks is looked at again."""
+
+
+def past_due(turn: Turn) -> list[PastDue]:
+    """The customer's accounts with something past due, the longest first. A guarantor's are the borrower's."""
+    found = []
+    for account in turn.customer.accounts.values():
+        told = account.arrears
+        if told is not None and account.role != "guarantor":
+            days = told.treatment + _days_since(account, told.at, turn)
+            if days > 0:
+                found.append(PastDue(account.account_id, days, told.since, told.amount, account.currency))
+    if len(found) > 1:
+        found.sort(key=lambda each: (-each.days, turn.harm(each.account_id), each.account_id))
+    return found
+
+
+def missed_instalments(customer: Customer) -> int:
+    """Own instalments that were missed in the last 60 days, as last told, over all accounts."""
+    return sum(each.missed for each in customer.accounts.values() if each.role != "guarantor" and each.product in OWN_CREDIT)
+
+
+def next_mark(turn: Turn) -> int:
+    """When the days past due next reach one of the ladder's marks, if no pause comes between; tomorrow where one is about."""
+    marks, customer = turn.policy.ladder, turn.customer
+    paused = bool(customer.holds) or any(each.pauses for each in customer.accounts.values())
+    days = [
+        mark - each.days
+        for each in turn.late
+        for mark in (marks.care_days, marks.urgent_days, marks.specialist_days)
+        if mark > each.days
+    ]
+    ahead = 1 if paused else min(days, default=MAX_AHEAD)
+    return start_of_day(turn.today() + dt.timedelta(days=ahead), turn.tz)
+
+
+def _days_since(account: AccountFacts, at: int, turn: Turn) -> int:
+    """Local days after the one of `at`, through today, that no pause touches."""
+    first, today = local_date(at, turn.tz), turn.today()
+    if today <= first:
+        return 0
+    pausing = turn.policy.holds.shared
+    pauses: list[Span] = [(each.start, each.until) for each in account.pauses]
+    pauses += [
+        (hold.placed_at, hold.until)
+        for hold in turn.customer.holds.values()
+        if hold.kind in pausing and hold.account_id in ("", account.account_id)
+    ]
+    count = (today - first).days
+    if not pauses:
+        return count
+    running = 0
+    for number in range(1, min(count, 400) + 1):
+        start, end = (start_of_day(first + dt.timedelta(days=number + more), turn.tz) for more in (0, 1))
+        running += not any(begins < end and (ends is None or start < ends) for begins, ends in pauses)
+    return running

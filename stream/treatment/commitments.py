@@ -1,0 +1,215 @@
+"""What the customer said they would pay: promises, and the instalments of plans they accepted, followed to their end.
+
+The accounts are asked to tell of payments while something is awaited, and for some days after it was decided: a payment made in
+time may be told late, and one that kept a promise may come back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final, NamedTuple
+
+from stream.contracts.account_orders import AccountOrderRecord
+from stream.contracts.ids import derive
+from stream.contracts.money import to_text
+from stream.tables.customer import Plan, Promise
+from stream.treatment.local_time import DAY, from_ms
+from stream.treatment.promises import Commitment, Judgement, Payment, allocate, deadline, judge
+from stream.treatment.turn import Turn
+
+WATCHED_AFTER: Final = 7 * DAY
+"""How long payments are told of after something was decided."""
+KEPT: Final = 60 * DAY
+"""How long what was decided is remembered."""
+
+
+class Broken(NamedTuple):
+    """A promise, or an instalment of a plan, that was not kept."""
+
+    kind: str
+    """`promise` or `plan`."""
+    name: str
+    account_id: str
+    amount: int
+    currency: str
+    due_date: str
+    decided_at: int
+
+
+def due_until(due_date: str, turn: Turn) -> int:
+    """The first instant after the last local day on which something due can be paid, grace included."""
+    country = turn.customer.profile.jurisdiction if turn.customer.profile is not None else None
+    return deadline(dt.date.fromisoformat(due_date), turn.policy.ladder.promise_working_days, country, turn.tz)
+
+
+def decide(turn: Turn) -> None:
+    """Works out anew what was paid towards everything that is awaited, and decides what is kept and what is not."""
+    customer = turn.customer
+    if not customer.promises and not customer.plans:
+        return
+    promises = {f"promise:{each.promise_id}": each for each in customer.promises.values()}
+    awaited = {name: _of_promise(name, each, turn) for name, each in promises.items()}
+    for plan in customer.plans.values():
+        awaited |= _of_plan(plan, turn)
+    if not awaited:
+        return
+    payments = [
+        Payment(event_id, each.account_id, each.currency, each.amount, each.at) for event_id, each in customer.payments.items()
+    ]
+    paid = allocate(awaited.values(), payments)
+    part = turn.policy.ladder.promise_part_percent
+    judged = {name: judge(each, paid[name], turn.clock, part) for name, each in awaited.items()}
+    for name, promise in promises.items():
+        _settle(promise, judged[name], turn)
+    for plan in customer.plans.values():
+        for number, instalment in enumerate(plan.instalments):
+            if (name := f"plan:{plan.offer_id}:{number}") in judged:
+                was = instalment.status
+                instalment.status = judged[name]
+                if was != instalment.status:
+                    instalment.decided_at = turn.clock
+        if plan.accepted_at and not plan.ended_at and all(each.status != "open" for each in plan.instalments):
+            plan.ended_at = turn.clock
+
+
+def _settle(promise: Promise, judged: Judgement, turn: Turn) -> None:
+    if judged != promise.status and promise.watched:
+        promise.status, promise.decided_at = judged, turn.clock
+    if promise.watched and promise.status != "open" and turn.clock >= promise.decided_at + WATCHED_AFTER:
+        unwatch(promise, turn)
+
+
+def _of_promise(name: str, promise: Promise, turn: Turn) -> Commitment:
+    due = dt.date.fromisoformat(promise.due_date)
+    until = due_until(promise.due_date, turn)
+    return Commitment(name, promise.account_id, promise.currency, promise.amount, promise.made_at, due, until)
+
+
+def _of_plan(plan: Plan, turn: Turn) -> dict[str, Commitment]:
+    if not plan.accepted_at or plan.ended_at:
+        return {}
+    return {
+        (name := f"plan:{plan.offer_id}:{number}"): Commitment(
+            name, plan.account_id, plan.currency, each.amount, plan.accepted_at,
+            dt.date.fromisoformat(each.due_date), due_until(each.due_date, turn),
+        )
+        for number, each in enumerate(plan.instalments)
+    }  # fmt: skip
+
+
+def broken(turn: Turn) -> list[Broken]:
+    """What was not kept of late, promises first: it asks for a person for the policy's days."""
+    customer, clock = turn.customer, turn.clock
+    lasting = turn.policy.ladder.broken_promise_days * DAY
+    found = [
+        Broken("promise", each.promise_id, each.account_id, each.amount, each.currency, each.due_date, each.decided_at)
+        for each in customer.promises.values()
+        if each.status == "broken" and clock < each.decided_at + lasting
+    ]
+    for plan in customer.plans.values():
+        if plan.accepted_at and not _replaced(plan, turn):
+            found += [
+                Broken("plan", plan.offer_id, plan.account_id, each.amount, plan.currency, each.due_date, each.decided_at)
+                for each in plan.instalments
+                if each.status in ("broken", "part_kept") and clock < each.decided_at + lasting
+            ]
+    return found
+
+
+def _replaced(plan: Plan, turn: Turn) -> bool:
+    """Whether another plan was agreed for the account after this one."""
+    plans = turn.customer.plans.values()
+    return any(each.account_id == plan.account_id and each.accepted_at > plan.accepted_at for each in plans)
+
+
+def times(turn: Turn) -> list[int]:
+    """When time alone will decide something here."""
+    customer, ladder = turn.customer, turn.policy.ladder
+    found: list[int] = []
+    for promise in customer.promises.values():
+        if promise.status == "open":
+            found.append(due_until(promise.due_date, turn))
+        elif promise.watched:
+            found.append(promise.decided_at + WATCHED_AFTER)
+    for plan in customer.plans.values():
+        if plan.accepted_at and not plan.ended_at:
+            found += [due_until(each.due_date, turn) for each in plan.instalments if each.status == "open"]
+    found += [each.decided_at + ladder.broken_promise_days * DAY for each in broken(turn)]
+    return found
+
+
+def forget(turn: Turn) -> None:
+    """Drops what was decided long ago, and the payments that nothing waits for any more."""
+    customer, clock = turn.customer, turn.clock
+    for promise in list(customer.promises.values()):
+        if promise.status != "open" and not promise.watched and promise.decided_at <= clock - KEPT:
+            del customer.promises[promise.promise_id]
+    for plan in list(customer.plans.values()):
+        over = plan.ended_at or (0 if plan.accepted_at else plan.offered_at + turn.policy.plans.offer_days * DAY)
+        if over and over <= clock - KEPT:
+            _watch_plan(plan, turn, "unwatch_promise")
+            del customer.plans[plan.offer_id]
+    if customer.payments and not customer.promises and not customer.plans:
+        customer.payments = {}
+
+
+# --- orders to the accounts
+
+
+def watch(promise: Promise, turn: Turn) -> None:
+    """Asks the account to tell of payments, so that a promise can be decided."""
+    _order(promise, turn, "watch_promise")
+
+
+def unwatch(promise: Promise, turn: Turn) -> None:
+    """Ends that."""
+    promise.watched = False
+    _order(promise, turn, "unwatch_promise")
+
+
+def unwatch_plan(plan: Plan, turn: Turn) -> None:
+    """Ends the watch of a plan, where it was agreed."""
+    _watch_plan(plan, turn, "unwatch_promise")
+
+
+def accept(plan: Plan, at: int, turn: Turn) -> None:
+    """A plan is agreed: it takes the place of another on the account, and its payments are awaited."""
+    if plan.accepted_at or plan.ended_at:
+        return
+    for other in turn.customer.plans.values():
+        if other.account_id == plan.account_id and other.accepted_at and not other.ended_at:
+            other.ended_at = at
+            _watch_plan(other, turn, "unwatch_promise")
+    plan.accepted_at = at
+    _watch_plan(plan, turn, "watch_promise")
+
+
+def _order(promise: Promise, turn: Turn, kind: str) -> None:
+    terms = (promise.promise_id, promise.account_id, str(promise.amount), promise.currency, promise.due_date)
+    _say(derive("promise", turn.customer.customer_id, *terms), promise.promise_id, promise.account_id, promise.amount,
+         promise.currency, promise.due_date, kind, turn)  # fmt: skip
+
+
+def _watch_plan(plan: Plan, turn: Turn, kind: str) -> None:
+    if not plan.accepted_at:
+        return
+    total = sum(each.amount for each in plan.instalments)
+    order_id = derive("plan", turn.customer.customer_id, plan.offer_id)
+    _say(order_id, plan.offer_id, plan.account_id, total, plan.currency, plan.instalments[-1].due_date, kind, turn)
+
+
+def _say(
+    order_id: str, promise_id: str, account_id: str, amount: int, currency: str, due_date: str, kind: str, turn: Turn
+) -> None:
+    record = AccountOrderRecord(
+        order_id=order_id,
+        account_id=account_id,
+        customer_id=turn.customer.customer_id,
+        at=from_ms(turn.clock),
+        kind=kind,  # type: ignore[arg-type]
+        promise_id=promise_id,
+        amount=to_text(amount, currency),
+        currency=currency,
+        due_date=dt.date.fromisoformat(due_date),
+    )
+    turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock)), record)

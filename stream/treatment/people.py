@@ -1,0 +1,478 @@
+"""Asking a person: which team, why, how soon, and when that is no longer called for. A program only ever asks.
+
+Each request has a cause, and is made once for it. It is taken back when its ground is gone, unless somebody has begun to look;
+one that nobody has answered in time is made again, urgently.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+
+from stream.contracts.decisions import RuleRecord
+from stream.contracts.escalations import EscalationRecord
+from stream.contracts.ids import derive
+from stream.contracts.money import to_text
+from stream.contracts.signals import ReasonRecord
+from stream.tables.customer import MAX_ESCALATIONS, Escalation, Hold, OpenSignal
+from stream.treatment import arrears, commitments, ladder, offers
+from stream.treatment.holds import in_force
+from stream.treatment.local_time import DAY, from_ms, zone
+from stream.treatment.permission import HOUR
+from stream.treatment.policy import Rule
+from stream.treatment.turn import PastDue, Turn, reasons_of
+from stream.treatment.withdrawal import urge, withdraw_escalation
+from stream.treatment.words import HOLDS, date_words
+
+FORGOTTEN: int = 90 * DAY
+"""How long a request that has ended is remembered."""
+NO_CONTACT_HOLDS = frozenset({"opt_out", "cease"})
+"""Holds by which the customer closes channels: with them a customer cannot be reached, which a person should know."""
+SAID_WITHIN = 30 * DAY
+"""How long what the customer said asks for a person."""
+CARE = "arrears_care"
+REVIEW = "collections_review"
+
+
+Grounds = dict[str, Callable[[], "Request"]]
+"""Requests by their cause, made only where they are wanted."""
+
+
+class Request(NamedTuple):
+    """What a person is to be asked."""
+
+    queue: str
+    account_ids: tuple[str, ...]
+    signal_ids: tuple[str, ...]
+    start: int
+    reasons: tuple[ReasonRecord, ...]
+    trace: bytes
+    first: tuple[str, ...] = ()
+    """Actions that come before the queue's own; the queue's alone where there are none."""
+
+
+def escalate(turn: Turn) -> None:
+    """Makes the requests that are called for, and takes back those that no longer are."""
+    customer = turn.customer
+    asks = customer.escalations or customer.holds or customer.signals or customer.hardship_at or customer.proposed_at
+    if not asks and not turn.wanted:
+        customer.unreachable_since = 0
+        return
+    if customer.rung >= 2 or customer.unreachable_since:
+        _reach(turn)
+    causes = _causes(turn)
+    escalations = customer.escalations
+    for escalation in list(escalations.values()):
+        if escalation.cause not in causes and escalation.body:
+            _unfounded(escalation, turn)
+    for cause, request in causes.items():
+        if cause not in escalations:
+            _ask(cause, request(), turn)
+    _overdue(turn)
+    _bound(causes, turn)
+
+
+def _bound(causes: Grounds, turn: Turn) -> None:
+    escalations = turn.customer.escalations
+    for each in list(escalations.values()):
+        ended = each.status in ("withdrawn", "done")
+        if each.cause not in causes and ended and each.issued_at <= turn.clock - FORGOTTEN:
+            del escalations[each.cause]
+    if len(escalations) > MAX_ESCALATIONS:
+        order = sorted(escalations.values(), key=lambda each: (each.status in ("issued", "taken"), each.issued_at))
+        for each in order[: len(escalations) - MAX_ESCALATIONS]:
+            del escalations[each.cause]
+
+
+def _overdue(turn: Turn) -> None:
+    """Asks again where nobody has looked in time, or where what is past due has become urgent."""
+    for each in turn.customer.escalations.values():
+        if not each.body or each.status not in ("issued", "taken"):
+            continue
+        queue = turn.policy.queues[each.queue]  # type: ignore[index]
+        if "overdue" not in each.urged and turn.clock >= each.due_by:
+            urge(each, turn.clock + queue.due_by_hours * HOUR, "overdue", turn)
+        elif each.cause.startswith("arrears:") and "arrears" not in each.urged and _urgent(each, turn):
+            urge(each, min(each.due_by, turn.clock + 24 * HOUR), "arrears", turn)
+
+
+def _urgent(escalation: Escalation, turn: Turn) -> bool:
+    return bool(turn.late) and turn.late[0].days >= turn.policy.ladder.urgent_days
+
+
+def _unfounded(escalation: Escalation, turn: Turn) -> None:
+    kind = escalation.cause.split(":")[0]
+    if kind == "hold":
+        withdraw_escalation(escalation, "hold_lifted", turn)
+    elif kind == "promise":
+        withdraw_escalation(escalation, "promise_kept", turn)
+    elif kind in ("arrears", "review", "missed"):
+        withdraw_escalation(escalation, _paid_or_passed_on(escalation, turn), turn)
+    elif kind in ("proposed", "check", "vulnerable") or not turn.trouble:
+        withdraw_escalation(escalation, "signal_withdrawn", turn)
+    elif escalation.status == "issued":
+        reachable = "customer_reachable" if _reachable(turn) else "signal_withdrawn"
+        withdraw_escalation(escalation, reachable if kind == "unreachable" else "customer_responded", turn)
+
+
+def _paid_or_passed_on(escalation: Escalation, turn: Turn) -> str:
+    return "passed_on" if escalation.queue == CARE and turn.late else "customer_paid"
+
+
+# --- whether the customer can be reached
+
+
+def _reach(turn: Turn) -> None:
+    """Since when no channel is open to the customer at all, holds for other reasons apart."""
+    customer = turn.customer
+    if customer.rung < 2 or turn.wanted < 2 or _reachable(turn):
+        customer.unreachable_since = 0
+    elif not customer.unreachable_since:
+        customer.unreachable_since = turn.clock
+
+
+def _reachable(turn: Turn) -> bool:
+    customer, clock, profile = turn.customer, turn.clock, turn.customer.profile
+    if profile is None or zone(profile.time_zone) is None:
+        return False
+    closed = [hold for hold in customer.holds.values() if hold.kind in NO_CONTACT_HOLDS and not hold.account_id]
+    for channel in dict.fromkeys(each for treatment in turn.policy.treatments.values() for each in treatment.channels):
+        since = profile.consents.get(channel)
+        blocked_at = customer.blocked.get(channel)
+        if since is None or since > clock or (blocked_at is not None and since <= blocked_at):
+            continue
+        if not any(hold.channel in ("", channel) and in_force(hold, clock) for hold in closed):
+            return True
+    return False
+
+
+# --- what is called for
+
+
+def _causes(turn: Turn) -> Grounds:
+    """What a person must be asked for, by cause; a cause that was asked for stays while its ground does."""
+    customer = turn.customer
+    causes = _holds(turn) if customer.holds else {}
+    _proposals(causes, turn)
+    if turn.specialist and turn.wanted >= 2 and turn.spoken and ladder.is_vulnerable(turn) and _fresh(turn):
+        first = min(turn.spoken, key=lambda each: (each.started, each.signal_id))
+        asked = next((each for each in customer.escalations if each.startswith("vulnerable:")), None)
+        cause = asked if asked is not None and customer.escalations[asked].body else f"vulnerable:{first.signal_id}"
+        causes[cause] = partial(_of_vulnerable, first.started, turn)
+    causes.update(_care(turn))
+    since = customer.unreachable_since
+    if since and turn.clock >= since + turn.policy.ladder.contactability_days * DAY and _fresh(turn):
+        causes[f"unreachable:{since}"] = partial(_of_unreachable, since, turn)
+    return causes
+
+
+def _of_vulnerable(start: int, turn: Turn) -> Request:
+    text = "There are signs of stress, and circumstances on record for which trained staff are there."
+    reason = ReasonRecord(code="trained_staff", text=text, value=1, event_ids=())
+    return _request("vulnerability", turn.worst_first(), start, (reason,), turn)
+
+
+def _of_unreachable(since: int, turn: Turn) -> Request:
+    text = "Help is wanted, and no channel is open on which the customer may be contacted."
+    days = turn.policy.ladder.contactability_days
+    reason = ReasonRecord(code="no_channel", text=text, value=days, unit="days", event_ids=())
+    return _request("contactability", turn.worst_first(), since, (reason,), turn)
+
+
+def _holds(turn: Turn) -> Grounds:
+    """The teams that look after people with a hold of their kind, whatever the rung."""
+    causes: Grounds = {}
+    old = turn.moment.contact_from
+    for hold in turn.customer.holds.values():
+        queue = turn.policy.holds.queues.get(hold.kind)  # type: ignore[call-overload]
+        cause = f"hold:{hold.hold_id}"
+        over = hold.lifted or (hold.until is not None and hold.until <= turn.clock)
+        if queue is None or (over and (hold.lifted or cause not in turn.customer.escalations)):
+            continue
+        if old is not None and hold.occurred_at < old:
+            continue
+        causes[cause] = partial(_of_hold, queue, hold, turn)
+    return causes
+
+
+def _of_hold(queue: str, hold: Hold, turn: Turn) -> Request:
+    accounts = (hold.account_id,) if hold.account_id else ()
+    return Request(queue, accounts, (), hold.placed_at, (_hold_reason(hold, turn),), b"")
+
+
+def _proposals(causes: Grounds, turn: Turn) -> None:
+    """What signals propose, or cannot judge. The team is asked once, for the hold or for its proposal, whichever came first."""
+    asked, policy, old = turn.customer.escalations, turn.policy, turn.moment.contact_from
+    for signal in turn.customer.signals.values():
+        if signal.proposes_hold:
+            kind, queue = "proposed", policy.holds.queues.get(signal.proposes_hold)  # type: ignore[call-overload]
+        elif signal.severity == "info":
+            kind, queue = "check", policy.holds.checks.get(signal.code)
+        else:
+            continue
+        if queue is None or (old is not None and signal.at < old):
+            continue
+        cause = f"{kind}:{signal.signal_id}"
+        same = [each for each in causes if each.startswith(("hold:", "proposed:")) and _team_of(each, turn) == queue]
+        if cause in asked:
+            for each in same:
+                if each not in asked:
+                    del causes[each]
+        elif same:
+            continue
+        causes[cause] = partial(_request, queue, [signal], signal.started, (), turn)
+
+
+def _team_of(cause: str, turn: Turn) -> str | None:
+    """The team that a hold, or a signal that proposes one, is for."""
+    kind, _, name = cause.partition(":")
+    of = turn.customer.holds[name].kind if kind == "hold" else turn.customer.signals[name].proposes_hold
+    team: str | None = turn.policy.holds.queues.get(of)  # type: ignore[call-overload]
+    return team
+
+
+def _fresh(turn: Turn) -> bool:
+    old = turn.moment.contact_from
+    return old is None or any(signal.at >= old for signal in turn.trouble.values())
+
+
+def _care(turn: Turn) -> Grounds:
+    """The arrears care team: one request at a time, on the gravest ground; and the review of collections beyond it."""
+    customer, old = turn.customer, turn.moment.contact_from
+    kept: Grounds = {}
+    said = customer.hardship_at or customer.proposed_at
+    if customer.rung < 3 and not turn.late and not said and not customer.escalations:
+        return kept
+    grounds = {**_past_due(turn), **_said(turn), **_earned(turn)}
+    if turn.late and turn.late[0].days >= turn.policy.ladder.specialist_days:
+        worst = turn.late[0]
+        kept[f"review:{worst.account_id}:{worst.since}"] = partial(_of_days, REVIEW, worst, turn)
+        grounds = {name: each for name, each in grounds.items() if not name.startswith("arrears:")}
+    # What was asked for stands until its ground is gone, however long ago the offer or the promise was.
+    asked = [each for each in customer.escalations.values() if each.queue == CARE and each.body]
+    for each in asked:
+        if each.cause in grounds or _still_asked(each, turn):
+            kept[each.cause] = partial(Request, CARE, (), (), each.issued_at, (), b"")
+    if not any(each.cause in kept and each.status != "done" for each in asked):
+        fresh = next((cause for cause in grounds if cause not in customer.escalations), None)
+        if fresh is not None and (old is None or turn.clock >= old):
+            kept[fresh] = grounds[fresh]
+    return kept
+
+
+def _past_due(turn: Turn) -> Grounds:
+    """Days past due ask for a person at once."""
+    return {
+        f"arrears:{each.account_id}:{each.since}": partial(_of_days, CARE, each, turn)
+        for each in turn.late
+        if each.days >= turn.policy.ladder.care_days
+    }
+
+
+def _of_days(queue: str, late: PastDue, turn: Turn) -> Request:
+    day = date_words(dt.date.fromisoformat(late.since))
+    owed = f", {late.currency} {late.amount} in all" if late.amount else ""
+    text = f"Payments have been past due for {late.days} days, since {day}{owed}."
+    reason = ReasonRecord(code="days_past_due", text=text, value=late.days, unit="days", event_ids=())
+    return _request(queue, turn.worst_first(), _day(late.since), (reason,), turn, late.account_id)
+
+
+def _said(turn: Turn) -> Grounds:
+    """What the customer said asks for a person at once, whatever the rung."""
+    customer = turn.customer
+    found: Grounds = {}
+    for at, kind, text, first in (
+        (customer.hardship_at, "hardship", "The customer has told us that they cannot pay.", ("plan", "payment_date")),
+        (customer.proposed_at, "counter_offer", "The customer has proposed a plan.", ("counter_offer", "plan_review")),
+    ):
+        if at and turn.clock < at + SAID_WITHIN and (turn.moment.contact_from is None or at >= turn.moment.contact_from):
+            found[f"{kind}:{at}"] = partial(_of_word, kind, text, first, at, turn)
+    return found
+
+
+def _of_word(kind: str, text: str, first: tuple[str, ...], at: int, turn: Turn) -> Request:
+    reason = ReasonRecord(code=f"customer_said_{kind}", text=text, value=1, event_ids=())
+    return _request(CARE, turn.worst_first(), at, (reason,), turn)._replace(first=first)
+
+
+def _earned(turn: Turn) -> Grounds:
+    """Human outreach on rung 4: for what was not kept, for instalments missed, for silence after an offer; and wherever nothing
+    is left for a plan.
+    """
+    customer, marks, old = turn.customer, turn.policy.ladder, turn.moment.contact_from
+    grounds: Grounds = {}
+    for late in turn.late if customer.rung >= 3 and turn.spoken else ():
+        if offers.nothing_left(late.account_id, turn):
+            grounds[f"no_surplus:{late.account_id}:{late.since}"] = partial(_of_nothing_left, late, turn)
+    if customer.rung < 4:
+        return grounds
+    for broken in commitments.broken(turn) if customer.promises or customer.plans else ():
+        if old is None or broken.decided_at >= old:
+            cause = f"promise:{broken.name}" if broken.kind == "promise" else f"plan:{broken.name}:{broken.due_date}"
+            grounds[cause] = partial(_of_broken, broken, turn)
+    missed = arrears.missed_instalments(customer)
+    if missed >= marks.missed_instalments and _fresh(turn):
+        since = min((each.since for each in turn.late), default="")
+        start = _day(since) if since else customer.rung_since
+        grounds[f"missed:{since or start}"] = partial(_of_missed, missed, start, turn)
+    silent = turn.offer
+    if silent is not None and turn.clock >= silent.not_before + marks.silence_days * DAY and _fresh(turn):
+        grounds[f"silence:{silent.nudge_id}"] = partial(_of_silence, silent.not_before, turn)
+    return grounds
+
+
+def _of_nothing_left(late: PastDue, turn: Turn) -> Request:
+    text = "Something is past due, and no plan is within what is left after home, priority bills and living costs."
+    reason = ReasonRecord(code="no_surplus", text=text, value=0, event_ids=())
+    request = _request(CARE, turn.worst_first(), _day(late.since), (reason,), turn, late.account_id)
+    return request._replace(first=("debt_advice", "interest_or_fee_relief"))
+
+
+def _of_broken(broken: commitments.Broken, turn: Turn) -> Request:
+    amount, due = to_text(broken.amount, broken.currency), date_words(dt.date.fromisoformat(broken.due_date))
+    promise = broken.kind == "promise"
+    text = f"{'A promise to pay' if promise else 'An instalment of'} {broken.currency} {amount} by {due} was not kept in full."
+    code = "broken_promise" if promise else "plan_instalment_missed"
+    reason = ReasonRecord(code=code, text=text, value=amount, unit=broken.currency, event_ids=())
+    request = _request(CARE, turn.worst_first(), broken.decided_at, (reason,), turn, broken.account_id)
+    return request if promise else request._replace(first=("plan_review", "counter_offer"))
+
+
+def _of_missed(count: int, start: int, turn: Turn) -> Request:
+    text = f"{count} own instalments were missed within 60 days."
+    reason = ReasonRecord(code="missed_instalments", text=text, value=count, unit="instalments", event_ids=())
+    return _request(CARE, turn.worst_first(), start, (reason,), turn)
+
+
+def _of_silence(since: int, turn: Turn) -> Request:
+    days = turn.policy.ladder.silence_days
+    text = f"There was no answer in {days} days to an offer of support."
+    reason = ReasonRecord(code="no_answer", text=text, value=days, unit="days", event_ids=())
+    return _request(CARE, turn.worst_first(), since, (reason,), turn)
+
+
+def _still_asked(escalation: Escalation, turn: Turn) -> bool:
+    kind, _, name = escalation.cause.partition(":")
+    customer = turn.customer
+    if kind == "promise":
+        promise = customer.promises.get(name)
+        return promise is None or promise.status == "broken"
+    if kind == "plan":
+        plan = customer.plans.get(name.partition(":")[0])
+        due = name.partition(":")[2]
+        return plan is None or any(each.due_date == due and each.status != "kept" for each in plan.instalments)
+    if kind in ("arrears", "missed", "no_surplus"):
+        return False
+    if kind in ("hardship", "counter_offer"):
+        return escalation.status == "taken" or turn.clock < int(name) + SAID_WITHIN
+    return bool(turn.trouble) and customer.responded_at <= escalation.issued_at
+
+
+# --- how it is said
+
+
+def _day(iso: str) -> int:
+    return int(dt.datetime.fromisoformat(f"{iso}T00:00:00+00:00").timestamp() * 1000) if iso else 0
+
+
+def _hold_reason(hold: Hold, turn: Turn) -> ReasonRecord:
+    day = turn.local(hold.placed_at).date()
+    text = f"A hold for {HOLDS.get(hold.kind, hold.kind.replace('_', ' '))} is in force from {date_words(day)}."
+    return ReasonRecord(code=f"hold_{hold.kind}", text=text, value=day.isoformat(), event_ids=())
+
+
+def _request(
+    queue: str,
+    signals: Sequence[OpenSignal],
+    start: int,
+    reasons: tuple[ReasonRecord, ...],
+    turn: Turn,
+    account_id: str = "",
+) -> Request:
+    first = [account_id] if account_id else []
+    accounts = tuple(dict.fromkeys([*first, *(signal.account_id for signal in signals)]))
+    trace = signals[0].trace if signals else b""
+    return Request(queue, accounts, tuple(each.signal_id for each in signals), start, reasons, trace)
+
+
+def _standing_holds(turn: Turn, request: Request) -> tuple[ReasonRecord, ...]:
+    """What the person must know before they ring: the holds that are in force."""
+    told = {each.code for each in request.reasons}
+    found = [_hold_reason(hold, turn) for hold in turn.customer.holds.values() if in_force(hold, turn.clock)]
+    return tuple(dict.fromkeys(each for each in found if each.code not in told))
+
+
+def _ask(cause: str, request: Request, turn: Turn) -> None:
+    customer = turn.customer
+    queue = turn.policy.queues[request.queue]  # type: ignore[index]
+    escalation_id = derive("escalation", customer.customer_id, request.queue, cause, str(request.start))
+    trace = request.trace or turn.moment.trace
+    kind = cause.partition(":")[0]
+    decision_id = turn.decide(request.queue, escalation_id, "issued", (_ground(kind, turn),), None, trace)
+    due_by = turn.clock + queue.due_by_hours * HOUR
+    signals = [turn.customer.signals[each] for each in request.signal_ids if each in turn.customer.signals]
+    actions = tuple(each for each in (*request.first, *queue.actions) if each in queue.actions)
+    record = EscalationRecord(
+        escalation_id=escalation_id,
+        status="issued",
+        customer_id=customer.customer_id,
+        account_ids=request.account_ids,
+        queue=request.queue,  # type: ignore[arg-type]
+        rung=queue.rung,
+        priority=queue.priority,
+        reasons=(*request.reasons, *_standing_holds(turn, request), *reasons_of(signals)),
+        suggested_actions=tuple(dict.fromkeys(actions)),
+        due_by=from_ms(due_by),
+        decided_at=from_ms(turn.clock),
+        decision_id=decision_id,
+        signal_ids=request.signal_ids,
+    )
+    asked = Escalation(escalation_id, request.queue, cause, due_by, turn.clock, msgspec.json.encode(record), trace=trace)
+    customer.escalations[cause] = asked
+    turn.say("escalations", customer.customer_id, derive(escalation_id, "issued"), record, trace)
+
+
+def _ground(kind: str, turn: Turn) -> RuleRecord:
+    """The ground on which a person is asked, by the kind of its cause."""
+    grounds, marks = turn.policy.grounds, turn.policy.ladder
+    rules: dict[str, tuple[Rule, dict[str, int]]] = {
+        "hold": (grounds.hold, {}),
+        "proposed": (grounds.proposed, {}),
+        "check": (grounds.check, {}),
+        "vulnerable": (grounds.vulnerable, {}),
+        "arrears": (grounds.arrears, {"needed_days": marks.care_days}),
+        "review": (grounds.arrears, {"needed_days": marks.specialist_days}),
+        "missed": (grounds.missed, {"needed": marks.missed_instalments}),
+        "promise": (grounds.promise, {"grace_working_days": marks.promise_working_days}),
+        "plan": (grounds.plan_missed, {"grace_working_days": marks.promise_working_days}),
+        "hardship": (grounds.hardship, {}),
+        "counter_offer": (grounds.counter_offer, {}),
+        "no_surplus": (grounds.no_surplus, {}),
+        "silence": (grounds.silence, {"needed_days": marks.silence_days}),
+        "unreachable": (grounds.unreachable, {"needed_days": marks.contactability_days}),
+    }
+    rule, counters = rules[kind]
+    return turn.ground(rule, True, counters)
+
+
+def times(turn: Turn) -> list[int]:
+    """When time alone will change something here."""
+    customer, marks = turn.customer, turn.policy.ladder
+    found: list[int] = []
+    found += [
+        each.due_by
+        for each in customer.escalations.values()
+        if each.body and each.status in ("issued", "taken") and "overdue" not in each.urged
+    ]
+    if customer.unreachable_since:
+        found.append(customer.unreachable_since + marks.contactability_days * DAY)
+    if turn.offer is not None:
+        found.append(turn.offer.not_before + marks.silence_days * DAY)
+    if turn.late:
+        found.append(arrears.next_mark(turn))
+    found += [at + SAID_WITHIN for at in (customer.hardship_at, customer.proposed_at) if at]
+    return found

@@ -1,0 +1,126 @@
+"""What is bound to a date: a regular payment on an own credit account, and the instalments of an agreed plan.
+
+The reminder comes in the policy's days before the date, never on it or after. Payments are watched from the moment the reminder
+is in sight: what has been paid is not reminded of, and a reminder that is out is taken back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from calendar import monthrange
+from typing import Final, NamedTuple
+
+from stream.contracts.account_orders import AccountOrderRecord
+from stream.contracts.ids import derive
+from stream.contracts.money import to_text
+from stream.tables.customer import Episode, Obligation
+from stream.treatment.local_time import DAY, from_ms, start_of_day
+from stream.treatment.turn import OWN_CREDIT, Turn
+
+PAYMENT: Final = "payment_reminder"
+PLAN: Final = "plan_reminder"
+NEAR: Final = 20
+"""Days before a due date in which a payment is one for that date."""
+
+
+class Due(NamedTuple):
+    """A date that may be reminded of."""
+
+    account_id: str
+    subject: str
+    on: dt.date
+    obligation: Obligation | None = None
+
+
+def next_due(obligation: Obligation, today: dt.date) -> dt.date | None:
+    """When an obligation falls due next, tomorrow or later: its date as last told, and monthly from there."""
+    if not obligation.next_due:
+        return None
+    told = dt.date.fromisoformat(obligation.next_due)
+    if told > today:
+        return told
+    months = (today.year - told.year) * 12 + today.month - told.month
+    for more in (0, 1):
+        year, month = divmod(told.year * 12 + told.month - 1 + months + more, 12)
+        day = dt.date(year, month + 1, min(told.day, monthrange(year, month + 1)[1]))
+        if day > today:
+            return day
+    return None
+
+
+def payments(turn: Turn) -> list[Due]:
+    """The next regular payment on own credit that has not been paid, the soonest first; those of a plan are the plan's matter."""
+    customer, found = turn.customer, []
+    planned = {each.account_id for each in customer.plans.values() if each.accepted_at and not each.ended_at}
+    for account in customer.accounts.values():
+        if account.product not in OWN_CREDIT or account.role == "guarantor" or account.account_id in planned:
+            continue
+        for each in account.obligations:
+            on = next_due(each, turn.today())
+            if on is None or (each.last_paid and (on - dt.date.fromisoformat(each.last_paid)).days < NEAR):
+                continue
+            subject = f"{account.account_id}\n{each.obligation_id}\n{on.isoformat()}"
+            if subject not in customer.settled:
+                found.append(Due(account.account_id, subject, on, each))
+    return sorted(found, key=lambda due: (due.on, turn.harm(due.account_id), due.subject))
+
+
+def instalments(turn: Turn) -> list[Due]:
+    """The next instalment of each agreed plan that is not yet paid."""
+    found = []
+    for plan in turn.customer.plans.values():
+        if plan.accepted_at and not plan.ended_at:
+            ahead = [each for each in plan.instalments if each.status == "open" and each.due_date > turn.today().isoformat()]
+            if ahead:
+                first = min(ahead, key=lambda each: each.due_date)
+                subject = f"{plan.offer_id}\n{first.due_date}"
+                found.append(Due(plan.account_id, subject, dt.date.fromisoformat(first.due_date)))
+    return found
+
+
+def begin(treatment: str, due: Due, turn: Turn) -> Episode:
+    """The episode of one reminder; for a payment, its account is asked to tell when it is made."""
+    days = turn.policy.plans.reminder_days
+    opens = start_of_day(due.on - dt.timedelta(days=days), turn.tz)
+    closes = start_of_day(due.on, turn.tz)
+    if due.obligation is not None:
+        _order(due.account_id, due.subject, due.obligation, due.on, "watch_promise", turn)
+    return Episode(treatment, due.subject, turn.clock, account_id=due.account_id, opens=opens, closes=closes)
+
+
+def end(episode: Episode, turn: Turn) -> None:
+    """Ends the watch of a reminder for a payment."""
+    if episode.treatment != PAYMENT:
+        return
+    account_id, name, on = episode.subject.split("\n")
+    account = turn.customer.accounts.get(account_id)
+    known = [each for each in account.obligations if each.obligation_id == name] if account is not None else []
+    obligation = known[0] if known else None
+    _order(account_id, episode.subject, obligation, dt.date.fromisoformat(on), "unwatch_promise", turn)
+
+
+def _order(account_id: str, subject: str, obligation: Obligation | None, on: dt.date, kind: str, turn: Turn) -> None:
+    order_id = derive("reminder", turn.customer.customer_id, subject)
+    record = AccountOrderRecord(
+        order_id=order_id,
+        account_id=account_id,
+        customer_id=turn.customer.customer_id,
+        at=from_ms(turn.clock),
+        kind=kind,  # type: ignore[arg-type]
+        promise_id=order_id,
+        amount=None if obligation is None else to_text(obligation.amount, obligation.currency),
+        currency=None if obligation is None else obligation.currency,
+        due_date=on,
+    )
+    turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock)), record)
+
+
+def pays(subject: str, account_id: str, obligation_id: str | None, credit: bool, at: int, turn: Turn) -> bool:
+    """Whether a payment told of an account is the one that a reminder is about: it names the obligation, or is a repayment; and
+    it was made in the days before the date.
+    """
+    mine, name, on = subject.split("\n")
+    if mine != account_id or (obligation_id or name) != name or (obligation_id is None and not credit):
+        return False
+    due = start_of_day(dt.date.fromisoformat(on), turn.tz)
+    return due - NEAR * DAY <= at < due + DAY

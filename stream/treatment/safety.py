@@ -1,0 +1,73 @@
+"""What keeps a mistake small, and how it is known what helps: the breaker and the control group. Both act within the limits that
+the policy's schema sets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final
+
+from stream.tables.customer import Breaker, Customer
+from stream.treatment.local_time import DAY
+from stream.treatment.policy import Policy, Safety
+
+HOUR: Final = 3_600_000
+
+
+@dataclass(slots=True)
+class Gauge:
+    """How many people are written to in an hour, of those that a partition knows."""
+
+    breaker: Breaker = field(default_factory=Breaker)
+    known: int = 0
+
+    def allows(self, policy: Policy, clock: int) -> bool:
+        """Whether another person may be written to; trips the breaker where that would be one too many.
+
+        An hour starts its count anew, and so does another version of the policy, which also lifts a breaker that its
+        predecessor tripped. A tripped breaker stays so until it is released.
+        """
+        breaker, hour = self.breaker, clock // HOUR
+        if breaker.policy != policy.version:
+            breaker.policy, breaker.tripped_at, breaker.people = policy.version, 0, 0
+        if breaker.tripped_at:
+            return False
+        if breaker.hour != hour:
+            breaker.hour, breaker.people = hour, 0
+        if breaker.people < self.limit(policy.safety):
+            return True
+        breaker.tripped_at = clock
+        return False
+
+    def limit(self, safety: Safety) -> int:
+        """People an hour: the share of those known, and never fewer than the policy's least."""
+        return max(safety.breaker_people, int(safety.breaker_share * self.known))
+
+    def count(self, customer: Customer, clock: int) -> None:
+        """Counts a person who is written to, once an hour."""
+        hour = clock // HOUR
+        if not any(each.decided_at // HOUR == hour for each in customer.nudges):
+            self.breaker.people += 1
+
+    def release(self) -> None:
+        """An operator's word: nudges go again, and the hour's count starts anew."""
+        self.breaker.tripped_at, self.breaker.people = 0, 0
+
+
+def in_control(customer: Customer, policy: Policy, clock: int, *, past_due: bool) -> bool:
+    """Whether a supportive nudge is held back, to see what happens without it.
+
+    Never with anything past due, a signal of high severity, or a vulnerability on record; for the policy's days at most, counted
+    from the first that was held back. Who is in the group is a matter of a salted hash of the customer alone.
+    """
+    safety, profile = policy.safety, customer.profile
+    if not safety.control_share or profile is None or profile.vulnerabilities or past_due:
+        return False
+    if any(signal.severity == "high" for signal in customer.signals.values()):
+        return False
+    if customer.control_since and clock >= customer.control_since + safety.control_days * DAY:
+        return False
+    name = f"{safety.control_salt}\n{safety.control_name}\n{customer.customer_id}".encode()
+    drawn = int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
+    return drawn < int(safety.control_share * 2**64)

@@ -1,0 +1,254 @@
+"""Runs the customers stage over timelines, as many as one likes, and has the oracle look at all it said.
+
+Every timeline has a seed, and one seed is one timeline for ever: `python -m tests.conduct --only SEED` shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from stream.agents.customers import CustomersStep
+from stream.engine.step import Placement
+from stream.treatment.policy import Policy, default_text, load
+from tests.conduct import oracle, timelines
+from tests.conduct.oracle import Said, Told, Violation
+
+ALONE = Placement(0, 1, "murmur2")
+CHUNK = 100
+SHOWN = 3
+"""Seeds kept for each rule."""
+
+
+class Record(NamedTuple):
+    """One record, as a consumer has it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass
+class Report:
+    """What came of some timelines."""
+
+    timelines: int = 0
+    records: int = 0
+    refused: int = 0
+    outputs: Counter[str] = field(default_factory=Counter)
+    """By topic and status or result."""
+    nudges: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By pack and channel, as issued."""
+    rules: Counter[str] = field(default_factory=Counter)
+    """Violations."""
+    seeds: dict[str, list[int]] = field(default_factory=dict)
+    """The first seeds that violate each rule."""
+    violating: int = 0
+    """Timelines with some violation."""
+
+    def add(self, other: Report) -> None:
+        self.timelines += other.timelines
+        self.records += other.records
+        self.refused += other.refused
+        self.violating += other.violating
+        for mine, its in ((self.outputs, other.outputs), (self.nudges, other.nudges), (self.rules, other.rules)):
+            mine.update(its)  # type: ignore[arg-type]
+        for rule, seeds in other.seeds.items():
+            self.seeds[rule] = sorted({*self.seeds.get(rule, ()), *seeds})[:SHOWN]
+
+
+class Ran(NamedTuple):
+    """One timeline, told and answered."""
+
+    told: list[Told]
+    said: list[Said]
+    violations: list[Violation]
+    refused: int
+
+
+def run_one(seed: int, policy: Policy) -> Ran:
+    """Feeds one timeline, record by record, so that it is known after which record each thing was said."""
+    step = CustomersStep(ALONE, policy)
+    told: list[Told] = []
+    said: list[Said] = []
+    violations: list[Violation] = []
+    refused = 0
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for index, each in enumerate(timelines.draw(seed)):
+        value = resolve(each.value, latest)
+        key = None if each.key is None else each.key.encode()
+        told.append((each.topic, value, each.timestamp))
+        try:
+            refusals = step.apply(each.topic, [Record(index, each.timestamp, key, json.dumps(value).encode())])
+            outputs = step.drain().outputs
+        except Exception:
+            why = traceback.format_exc(limit=-3)
+            violations.append(Violation("crash", value.get("customer_id", "-"), each.topic, index, None, why))
+            break
+        refused += len(refusals)
+        if bool(refusals) != each.bad:
+            why = refusals[0].why if refusals else "a bad record was taken"
+            violations.append(Violation("refused", value.get("customer_id", "-"), each.topic, index, None, why))
+        for output in outputs:
+            if output.topic not in ("nudges", "escalations", "decisions"):
+                continue
+            record = json.loads(output.value or b"{}")
+            said.append((index, output.topic, record))
+            if record.get("status") == "issued":
+                latest[output.topic, record["customer_id"]] = record
+    violations += oracle.check(told, said)
+    return Ran(told, said, violations, refused)
+
+
+def resolve(value: dict[str, Any], latest: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
+    """Puts the id of the customer's latest nudge or escalation where one is meant."""
+    for name, topic in (("nudge_id", "nudges"), ("escalation_id", "escalations")):
+        if value.get(name) != timelines.LATEST:
+            continue
+        value = dict(value)
+        record = latest.get((topic, value["customer_id"]))
+        if record is None:
+            del value[name]
+            continue
+        value[name] = record[name]
+        if name == "nudge_id":
+            value["channel"] = record["channel"]
+            if record["account_ids"]:
+                value["account_id"] = record["account_ids"][0]
+    return value
+
+
+def summed(seed: int, ran: Ran) -> Report:
+    report = Report(1, len(ran.told), ran.refused, violating=bool(ran.violations))
+    packs: dict[str, str] = {}
+    after = iter(ran.said)
+    output = next(after, None)
+    for index, (topic, value, _) in enumerate(ran.told):
+        if topic == "customers":
+            packs[value["customer_id"]] = oracle.pack_of(value["jurisdiction"], value.get("region", ""))
+        while output is not None and output[0] == index:
+            _, name, record = output
+            report.outputs[f"{name} {record.get('status') or record['result']}"] += 1
+            if name == "nudges" and record["status"] == "issued":
+                report.nudges[packs.get(record["customer_id"], "-"), record["channel"]] += 1
+            output = next(after, None)
+    for violation in ran.violations:
+        report.rules[violation.rule] += 1
+        report.seeds.setdefault(violation.rule, [seed])
+    return report
+
+
+_policy: Policy | None = None
+
+
+def _begin(policy: Policy) -> None:
+    global _policy
+    _policy = policy
+
+
+def _run_chunk(seeds: range) -> Report:
+    assert _policy is not None
+    return run_range(seeds, _policy)
+
+
+def run_range(seeds: range, policy: Policy) -> Report:
+    """Timelines one after the other, in this process."""
+    report = Report()
+    for seed in seeds:
+        report.add(summed(seed, run_one(seed, policy)))
+    return report
+
+
+def run(count: int, seed: int = 0, processes: int = 1, policy: Policy | None = None) -> Report:
+    """`count` timelines from `seed` on, under the packaged policy or another."""
+    policy = policy or load(default_text())
+    report = Report()
+    for part in _parts(count, seed, processes, policy):
+        report.add(part)
+        _progress(report, count)
+    return report
+
+
+def _parts(count: int, seed: int, processes: int, policy: Policy) -> Iterator[Report]:
+    chunks = [range(first, min(first + CHUNK, seed + count)) for first in range(seed, seed + count, CHUNK)]
+    if processes <= 1:
+        for chunk in chunks:
+            yield run_range(chunk, policy)
+        return
+    with multiprocessing.get_context("fork").Pool(processes, _begin, (policy,)) as pool:
+        yield from pool.imap_unordered(_run_chunk, chunks)
+
+
+_begun = time.monotonic()
+
+
+def _progress(report: Report, count: int) -> None:
+    if not sys.stderr.isatty():
+        return
+    rate = report.timelines / max(time.monotonic() - _begun, 0.001)
+    left = (count - report.timelines) / rate / 60
+    line = f"{report.timelines:,} of {count:,} timelines, {rate:,.0f} a second, {report.violating:,} violating, {left:,.0f} min left"
+    print(f"\r\x1b[K{line}", end="\n" if report.timelines >= count else "", file=sys.stderr, flush=True)
+
+
+# --- to read
+
+
+def table(report: Report) -> str:
+    """The whole report as text."""
+    issued = sum(report.nudges.values())
+    channels = list(timelines.CHANNELS)
+    rows = [
+        f"timelines        {report.timelines:>12,}",
+        f"records          {report.records:>12,}",
+        f"records refused  {report.refused:>12,}",
+        f"nudges issued    {issued:>12,}   {issued / max(report.timelines, 1):.2f} a timeline",
+        "",
+        "nudges issued" + "".join(f"{name:>11}" for name in (*channels, "all")),
+    ]
+    for pack in sorted({pack for pack, _ in report.nudges}):
+        counts = [report.nudges[pack, channel] for channel in channels]
+        rows.append(f"  {pack:<11}" + "".join(f"{count:>11,}" for count in (*counts, sum(counts))))
+    rows.append("")
+    rows += [f"{name:<24}{count:>12,}" for name, count in sorted(report.outputs.items())]
+    rows.append("")
+    if not report.violating:
+        rows.append("violations: none")
+    else:
+        rows.append(f"violations: {sum(report.rules.values()):,} in {report.violating:,} timelines")
+        for rule, count in report.rules.most_common():
+            rows.append(f"  {rule:<36}{count:>10,}   seeds {', '.join(map(str, report.seeds[rule]))}")
+        rows.append("one of them: python -m tests.conduct --only SEED")
+    return "\n".join(rows)
+
+
+SHORT = ("reasons", "rules", "params", "offers", "template", "template_version", "tone", "policy_version", "language")
+
+
+def shown(seed: int, ran: Ran) -> str:
+    """One timeline with what was said after each record, and the violations."""
+    lines = [f"timeline {seed}"]
+    for index, (topic, value, timestamp) in enumerate(ran.told):
+        stamp = oracle.datetime.fromtimestamp(timestamp / 1000, oracle.UTC).isoformat(" ", "minutes")
+        told = "" if topic == "ticks" else json.dumps({k: v for k, v in value.items() if k != "reasons"})
+        lines.append(f"{index:>4} {stamp} {topic} {told}")
+        for after, name, record in ran.said:
+            if after != index:
+                continue
+            short = {key: item for key, item in record.items() if key not in SHORT and item is not None}
+            lines.append(f"       -> {name} {json.dumps(short)}")
+            if record.get("rules"):
+                asked = [f"{each['rule_id']}: {each['verdict']}" for each in record["rules"] if each["verdict"] != "allow"]
+                lines.append(f"          {'; '.join(asked) or 'every rule allows'}")
+    lines.append("")
+    lines += [str(violation) for violation in ran.violations] or ["no violations"]
+    return "\n".join(lines)
