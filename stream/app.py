@@ -26,8 +26,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stream import metrics as catalogue
 from stream import topics
 from stream.agents.accounts import AccountsStep
-from stream.agents.customers import CustomersStep
-from stream.contracts.vocabulary import SCHEMES
+from stream.agents.beside import BesideStep
+from stream.contracts.vocabulary import DECISION_RESULTS, ISSUE_STATUSES, QUEUES, SCHEMES, TREATMENTS
 from stream.detectors import outage_guard
 from stream.detectors import settings as detector_settings
 from stream.engine import checks, configs, failstop
@@ -46,6 +46,7 @@ log = structlog.get_logger()
 
 DETECTORS = "detectors.toml"
 POLICY = "policy.toml"
+SHADOW_POLICY = "shadow-policy.toml"
 _CHANNEL_SIZE = 4
 """Chunks on their way to a stage; the source waits beyond it."""
 _OBSERVE_SECONDS = 5.0
@@ -53,11 +54,14 @@ _OBSERVE_SECONDS = 5.0
 
 def configuration(settings: Settings) -> Configuration:
     """The files and settings that outputs depend on. Raises ConfigurationError where a file cannot be read."""
+    files = {
+        DETECTORS: _text(settings.detectors_file, "EWS_DETECTORS_FILE", "stream.detectors", "defaults.toml"),
+        POLICY: _text(settings.policy_file, "EWS_POLICY_FILE", "stream.treatment", "policy.toml"),
+    }
+    if settings.shadow_policy_file is not None:
+        files[SHADOW_POLICY] = _text(settings.shadow_policy_file, "EWS_SHADOW_POLICY_FILE", "stream.treatment", "policy.toml")
     return Configuration(
-        files={
-            DETECTORS: _text(settings.detectors_file, "EWS_DETECTORS_FILE", "stream.detectors", "defaults.toml"),
-            POLICY: _text(settings.policy_file, "EWS_POLICY_FILE", "stream.treatment", "policy.toml"),
-        },
+        files=files,
         settings={
             "contact_from": settings.contact_from.isoformat() if settings.contact_from else "",
             "partitioner": settings.partitioner,
@@ -89,6 +93,11 @@ def stages(config: Configuration) -> tuple[Stage, Stage]:
     """
     detectors = detector_settings.load(config.files[DETECTORS])
     policy = policies.load(config.files[POLICY])
+    tried = policies.load(config.files[SHADOW_POLICY]) if SHADOW_POLICY in config.files else None
+    if tried is not None and tried.version == policy.version:
+        raise ConfigurationError(
+            f"EWS_SHADOW_POLICY_FILE: its version, {policy.version}, is that of the policy in force: give what is tried its own"
+        )
     since = config.settings.get("contact_from") or None
     contact_from = datetime.fromisoformat(since) if since else None
     return (
@@ -102,8 +111,8 @@ def stages(config: Configuration) -> tuple[Stage, Stage]:
         Stage(
             "customers",
             topics.CUSTOMERS_INPUTS,
-            create=lambda placement: CustomersStep(placement, policy, contact_from),
-            configure=lambda step: step.configure(policy, contact_from),
+            create=lambda placement: BesideStep(placement, policy, tried, contact_from),
+            configure=lambda step: step.configure(policy, tried, contact_from),
         ),
     )
 
@@ -223,8 +232,11 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
             if source is not None:
                 source.observe()
                 for (_, partition), runner in source.runners.items():
-                    if isinstance(runner.task.step, AccountsStep):
-                        tell(partition, runner.task.step.take_tallies())
+                    step = runner.task.step
+                    if isinstance(step, AccountsStep):
+                        tell(partition, step.take_tallies())
+                    elif isinstance(step, BesideStep):
+                        tell_customers(partition, step.take_tallies(), step.breaker_tripped)
 
         async def on_stop(self) -> None:
             if source is not None:
@@ -256,6 +268,46 @@ def tell(partition: int, tallies: Mapping[tuple[str, ...], int]) -> None:
         else:
             catalogue.OUTAGES.labels(*labels).inc(count)
             log.warning("outage guard", partition=partition, group=labels[0], result=labels[1], count=count)
+
+
+for _treatment in TREATMENTS:
+    for _status in ISSUE_STATUSES:
+        catalogue.NUDGES.labels(_treatment, _status)
+    for _arm in catalogue.ARMS:
+        for _cured in ("yes", "no"):
+            for _answered in ("yes", "no"):
+                catalogue.TRIALS.labels(_treatment, _arm, _cured, _answered)
+for _queue in QUEUES:
+    for _status in ISSUE_STATUSES:
+        catalogue.ESCALATIONS.labels(_queue, _status)
+for _result in DECISION_RESULTS:
+    catalogue.DECISIONS.labels(_result)
+
+
+_tripped: set[int] = set()
+"""Partitions whose breaker the log has told of."""
+
+
+def tell_customers(partition: int, tallies: Mapping[tuple[str, ...], int], breaker_tripped: bool) -> None:
+    """Puts what a customers step counted into metrics, and a breaker that has tripped into the log too."""
+    counters = {
+        "nudges": catalogue.NUDGES,
+        "escalations": catalogue.ESCALATIONS,
+        "decisions": catalogue.DECISIONS,
+        "trial": catalogue.TRIALS,
+    }
+    for (what, *labels), count in sorted(tallies.items()):
+        if what in counters:
+            counters[what].labels(*labels).inc(count)
+        elif what == "lead" and labels[0]:
+            for _ in range(count):
+                catalogue.LEAD_DAYS.observe(int(labels[0]))
+        elif what == "lead":
+            catalogue.UNWARNED.inc(count)
+    if breaker_tripped and partition not in _tripped:
+        log.error("nudges wait: more people than the policy's share would be written to in an hour", partition=partition)
+    (_tripped.add if breaker_tripped else _tripped.discard)(partition)
+    catalogue.BREAKER.labels(str(partition)).set(breaker_tripped)
 
 
 def _expect_free_port(settings: Settings) -> None:

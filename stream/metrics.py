@@ -44,6 +44,23 @@ UNKNOWN_RETURN_CODES = Counter(
 OUTAGES = Counter(
     "ews_outages", "Bursts of bounces, by what they are of and by result: begun, then outage or own.", ["group", "result"]
 )
+NUDGES = Counter("ews_nudges", "Nudges, by treatment and status.", ["treatment", "status"])
+ESCALATIONS = Counter(
+    "ews_escalations", "Requests to a person, by team and status; one that is made again counts again.", ["queue", "status"]
+)
+DECISIONS = Counter("ews_decisions", "Evaluations of a treatment, by result.", ["result"])
+BREAKER = Gauge("ews_breaker_tripped", "1 while nudges wait for `ews policy release`: too many at once.", ["partition"])
+ARMS = ("treated", "control", "outside")
+TRIALS = Counter(
+    "ews_trials", "Treatments whose days are over: nothing open by then, and whether the customer answered, by arm.",
+    ["treatment", "arm", "cured", "answered"],
+)  # fmt: skip
+LEAD_DAYS = Histogram(
+    "ews_lead_days",
+    "Days from the first nudge of late to the first own instalment missed after it.",
+    buckets=(0, 3, 7, 14, 21, 30, 45, 60, 90),
+)
+UNWARNED = Counter("ews_unwarned_arrears", "Own instalments missed by a customer to whom no nudge had gone of late.")
 BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])
 BUILD.labels(__version__).set(1)
 
@@ -69,5 +86,7 @@ def forget_task(stage: str, partition: int, topics: Iterable[str]) -> None:
     """Drops the series of a task that has left this worker."""
     for gauge in (RESTORE_PROGRESS, CLOCK):
         gauge.remove_by_labels({"stage": stage, "partition": str(partition)})
+    if stage == "customers":
+        BREAKER.remove_by_labels({"partition": str(partition)})
     for topic in topics:
         LAG.remove_by_labels({"topic": topic, "partition": str(partition)})

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """TOML with the detectors' settings; the packaged defaults where not given."""
     policy_file: Path | None = None
     """TOML with the contact policy; the packaged default where not given."""
+    shadow_policy_file: Path | None = None
+    """TOML with a policy that is tried out beside it: it decides and records, and sends nothing."""
 
     embedded_broker: bool = False
     """The broker is the embedded one of `ews demo`: it has no topic configuration to check and no checksums."""

@@ -142,6 +142,11 @@ class CustomersStep:
                 refused.append(Refused(index, bad.reason, why))
         return refused
 
+    def row(self, customer_id: str) -> bytes | None:
+        """A customer's record as it now stands, in its stored form; None for one who is not known."""
+        customer = self._live.get(customer_id)
+        return table.encode(customer) if customer is not None else self._rows.get(customer_id)
+
     def take_tallies(self) -> Counter[tuple[str, ...]]:
         """What happened since the last call, by kind: for metrics, which go by what is seen and not by what is kept."""
         tallies, self._tallies = self._tallies, Counter()
@@ -171,7 +176,8 @@ class CustomersStep:
         if stored != self._partition_row:
             self._partition_row = stored
             rows.append((table.PARTITION_KEY, stored))
-        outputs, self._outputs = self._outputs, []
+        outputs = self._outputs[:]
+        self._outputs.clear()
         return Drained(rows, outputs)
 
     def next_due(self) -> int | None:
@@ -540,6 +546,9 @@ class CustomersStep:
                 key=lambda each: (not each.proposes_hold, SEVERITY_ORDER[each.severity], -each.at),
             )
             del customer.signals[mildest.signal_id]
+        told = customer.signals.get(event.signal_id)
+        if known is not None and told is not None and _alike(known, told) and known.at >= (self._contact_from or 0):
+            return False  # other words alone: nothing is decided by them
         proposed = event.proposes_hold or (known is not None and known.proposes_hold)
         return True if proposed else SAME
 
@@ -622,6 +631,13 @@ class CustomersStep:
         trace = traceparent_of(record.headers) or b""
         for customer_id in sorted(self._spoken_to):
             self._evaluate(self._open(customer_id), "operator", trace, told=True)
+
+
+def _alike(one: table.OpenSignal, other: table.OpenSignal) -> bool:
+    """Whether two tellings of a signal call for the same."""
+    return (one.severity, one.expires_at, one.proposes_hold, one.account_id) == (
+        other.severity, other.expires_at, other.proposes_hold, other.account_id,
+    )  # fmt: skip
 
 
 def _arrears(event: account_facts.AccountFactsRecord, known: table.AccountFacts | None) -> table.Arrears | None:

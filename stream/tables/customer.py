@@ -309,7 +309,6 @@ class Trial(msgspec.Struct, omit_defaults=True):
     treatment: str
     arm: str
     at: int
-    nudge_id: str = ""
 
 
 class Order(msgspec.Struct, omit_defaults=True):

@@ -1,7 +1,8 @@
 """What came of a treatment: looked at once, some days after it was given or held back, and counted for the metrics.
 
 A trial is *cured* when nothing that a treatment would speak of is open by then, and *answered* when the customer has responded.
-The same measure serves both arms. A nudge that was taken back is no trial.
+The same measure serves both arms. A nudge that was taken back stays in its arm: what cured it cures the control group too.
+Arms are `treated` and `control`, and `outside` for all that could not have been held back.
 """
 
 from __future__ import annotations
@@ -26,12 +27,10 @@ def conclude(turn: Turn) -> None:
     if not over:
         return
     customer.trials = [each for each in customer.trials if turn.clock < each.at + days]
-    withdrawn = {each.nudge_id for each in customer.nudges if each.withdrawn}
     for trial in over:
-        if not trial.nudge_id or trial.nudge_id not in withdrawn:
-            cured = "no" if turn.spoken else "yes"
-            answered = "yes" if customer.responded_at > trial.at else "no"
-            turn.counted.append(("trial", trial.treatment, trial.arm, cured, answered))
+        cured = "no" if turn.spoken else "yes"
+        answered = "yes" if customer.responded_at > trial.at else "no"
+        turn.counted.append(("trial", trial.treatment, trial.arm, cured, answered))
 
 
 def times(turn: Turn) -> list[int]:

@@ -71,6 +71,10 @@ BECAUSE: Final = {
     "customer_responded": "the customer has answered",
     "promise_kept": "the promise was kept after all: a payment made in time was told late",
     "customer_reachable": "the customer can be reached again",
+    "customer_paid": "what it was about has been paid",
+    "contact_cap": "other contacts left no room for it",
+    "date_past": "the date it was about is over",
+    "passed_on": "it was passed on to a team of specialists",
 }
 TRIGGERS: Final = {
     "signal": "a signal came in",
@@ -399,8 +403,11 @@ def _rule(rule: Record) -> str:
 def _counted(rule_id: str, counters: dict[str, Any]) -> str:
     if not counters:
         return ""
-    if {"nudges", "limit", "days"} <= counters.keys():
-        return f"{counters['nudges']} so far in {counters['days']} days, {counters['limit']} at most"
+    for counted in ("nudges", "contacts", "calls"):
+        if {counted, "limit", "days"} <= counters.keys():
+            return f"{counters[counted]} so far in {counters['days']} days, {counters['limit']} at most"
+    if "closed" in counters:
+        return ""
     if "local_minute" in counters:
         minute = counters["local_minute"]
         return f"it was {minute // 60:02}:{minute % 60:02} on the customer's clock"
@@ -419,6 +426,10 @@ COUNTED: Final = {
     "grace_working_days": "working days of grace",
     "signals": "signals that stand",
     "of": "of",
+    "people": "people this hour",
+    "given": "given before",
+    "needed": "asked for from",
+    "conversations": "conversations that bind",
 }
 
 

@@ -17,6 +17,7 @@ from stream.reference.categories import priority
 from stream.reference.currencies import EXPONENTS
 from stream.tables import customer as table
 from stream.treatment import plans, reminders
+from stream.treatment.holds import in_force
 from stream.treatment.turn import OWN_CREDIT, Turn
 
 DATE_BASIS = "The same payment, on the day after income is next expected."
@@ -47,15 +48,30 @@ def budget(currency: str, turn: Turn) -> plans.Budget:
 
 
 def debts(turn: Turn) -> list[plans.Debt]:
-    """What is past due on the customer's own credit."""
-    found = []
-    for account in turn.customer.accounts.values():
+    """What is past due on the customer's own credit, but for what is held: a disputed debt, one under a plan or a moratorium."""
+    customer, found = turn.customer, []
+    held = {each.account_id for each in customer.holds.values() if each.account_id and in_force(each, turn.clock)}
+    for account in customer.accounts.values():
+        if account.account_id in held or any(pause.until is None or turn.clock < pause.until for pause in account.pauses):
+            continue
         if account.arrears is not None and account.arrears.amount and account.role != "guarantor" and account.currency:
             category = account.obligations[0].category if account.obligations else ""
             amount = minor_units(account.arrears.amount, account.currency)
             apr = Decimal(account.apr) if account.apr else None
             found.append(plans.Debt(account.account_id, account.product, amount, account.currency, apr, category))
     return found
+
+
+def _first(turn: Turn) -> plans.Debt | None:
+    """The debt that is repaid first, by the policy's order: others wait for it."""
+    ordered = plans.in_order(debts(turn), turn.policy.plans.order)
+    return ordered[0] if ordered else None
+
+
+def first_debt(account_ids: list[str], turn: Turn) -> list[str]:
+    """The accounts of an offer, with the debt that is repaid first in front, also where the signs are on another account."""
+    first = _first(turn)
+    return account_ids if first is None else list(dict.fromkeys([first.account_id, *account_ids]))
 
 
 def nothing_left(account_id: str, turn: Turn) -> bool:
@@ -100,10 +116,9 @@ def make(
         return _another_date(account_ids[0], nudge_id, turn), {}
     if treatment != "flexible_plan":
         return (), {}
-    mine = [each for each in debts(turn) if each.account_id in account_ids]
-    if not mine:
+    first = _first(turn)
+    if first is None or first.account_id not in account_ids:
         return (), {}
-    first = plans.in_order(mine, turn.policy.plans.order)[0]
     means, floor = budget(first.currency, turn), _floor(first.currency, turn)
     found = plans.offers([first], means, floor, terms(first.currency, turn), turn.today())
     left = plans.surplus(means, floor)

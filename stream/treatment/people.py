@@ -140,7 +140,7 @@ def _reachable(turn: Turn) -> bool:
     if profile is None or zone(profile.time_zone) is None:
         return False
     closed = [hold for hold in customer.holds.values() if hold.kind in NO_CONTACT_HOLDS and not hold.account_id]
-    for channel in dict.fromkeys(each for treatment in turn.policy.treatments.values() for each in treatment.channels):
+    for channel in turn.policy.channels:
         since = profile.consents.get(channel)
         blocked_at = customer.blocked.get(channel)
         if since is None or since > clock or (blocked_at is not None and since <= blocked_at):

@@ -350,7 +350,7 @@ class Policy(_Part):
             if again := sorted(placed & set(pack.places)):
                 raise ValueError(f"packs.{name}.places names {again[0]}, which another pack has")
             placed |= set(pack.places)
-        for channel in {channel for treatment in self.treatments.values() for channel in treatment.channels}:
+        for channel in self.channels:
             if channel not in self.window_hours:
                 raise ValueError(f"window_hours.{channel} is missing")
         teams = (*self.holds.queues.values(), *self.holds.checks.values())
@@ -391,6 +391,11 @@ class Policy(_Part):
             if name == "default":
                 found[""] = book
         return found
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Every channel that some treatment may use."""
+        return tuple(dict.fromkeys(channel for treatment in self.treatments.values() for channel in treatment.channels))
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:

@@ -55,19 +55,25 @@ class Gauge:
         self.breaker.tripped_at, self.breaker.people = 0, 0
 
 
-def in_control(customer: Customer, policy: Policy, clock: int, *, past_due: bool) -> bool:
-    """Whether a supportive nudge is held back, to see what happens without it.
+def may_be_compared(customer: Customer, policy: Policy, clock: int) -> bool:
+    """Whether a supportive nudge to a customer may be part of the experiment, in either arm.
 
     Never with anything past due, a signal of high severity, or a vulnerability on record; for the policy's days at most, counted
-    from the first that was held back. Who is in the group is a matter of a salted hash of the customer alone.
+    from the first that was held back.
     """
     safety, profile = policy.safety, customer.profile
-    if not safety.control_share or profile is None or profile.vulnerabilities or past_due:
+    if not safety.control_share or profile is None or profile.vulnerabilities:
+        return False
+    if any(each.arrears is not None for each in customer.accounts.values()):
         return False
     if any(signal.severity == "high" for signal in customer.signals.values()):
         return False
-    if customer.control_since and clock >= customer.control_since + safety.control_days * DAY:
-        return False
+    return not customer.control_since or clock < customer.control_since + safety.control_days * DAY
+
+
+def in_control(customer: Customer, policy: Policy) -> bool:
+    """Whether a customer is in the arm that is held back: a matter of a salted hash of the customer alone."""
+    safety = policy.safety
     name = f"{safety.control_salt}\n{safety.control_name}\n{customer.customer_id}".encode()
     drawn = int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
     return drawn < int(safety.control_share * 2**64)

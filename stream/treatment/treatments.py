@@ -20,7 +20,7 @@ from stream.treatment.checks import Check
 from stream.treatment.local_time import DAY, from_ms
 from stream.treatment.permission import HOUR, Subject, Verdict, checks, judge
 from stream.treatment.policy import TreatmentPolicy
-from stream.treatment.safety import in_control
+from stream.treatment.safety import in_control, may_be_compared
 from stream.treatment.turn import Turn, reasons_of
 from stream.treatment.words import discreet
 
@@ -281,9 +281,9 @@ def _consider(name: str, episode: Episode, turn: Turn) -> None:
         return
     signals = [turn.trouble[each] for each in episode.signal_ids if each in turn.trouble]
     signals.sort(key=lambda each: (turn.harm(each.account_id), each.started, each.signal_id))
-    account_ids = list(dict.fromkeys(signal.account_id for signal in signals)) or (
-        [episode.account_id] if episode.account_id else []
-    )
+    account_ids = list(dict.fromkeys(signal.account_id for signal in signals)) or [episode.account_id][: bool(episode.account_id)]
+    if episode.treatment == "flexible_plan":
+        account_ids = offers.first_debt(account_ids, turn)
     verdict = _best(treatment, account_ids, signals, episode, turn)
     episode.wake = verdict.not_before - (turn.start - turn.clock) if verdict.result == "defer" else None
     ground = turn.steady(True) if episode.treatment == RECOGNITION else turn.on_rung(True)
@@ -313,8 +313,7 @@ def _held_back(episode: Episode, verdict: Verdict, turn: Turn) -> bool:
     customer, policy = turn.customer, turn.policy
     if not policy.safety.control_share:
         return False
-    past_due = any(each.arrears is not None for each in customer.accounts.values())
-    if not in_control(customer, policy, turn.clock, past_due=past_due):
+    if not may_be_compared(customer, policy, turn.clock) or not in_control(customer, policy):
         episode.control = False
         return False
     if not customer.control_since:
@@ -400,7 +399,8 @@ def _issue(
     if counters:
         rules += (turn.ground(policy.grounds.affordable, True, counters),)
     decision_id = turn.decide(episode.treatment, nudge_id, "issued", rules, None, trace)
-    arm = "treated" if policy.safety.control_share and treatment.rung == 2 and not episode.closes else ""
+    compared = treatment.rung == 2 and not episode.closes and may_be_compared(customer, policy, turn.clock)
+    arm = "treated" if compared and not in_control(customer, policy) else ""
     record = NudgeRecord(
         nudge_id=nudge_id,
         status="issued",
@@ -435,7 +435,7 @@ def _issue(
     )  # fmt: skip
     _bound(turn)
     turn.say("nudges", customer.customer_id, derive(nudge_id, "issued"), record, trace)
-    effects.begin(Trial(episode.treatment, arm or "treated", turn.clock, nudge_id), turn)
+    effects.begin(Trial(episode.treatment, arm or "outside", turn.clock), turn)
     if episode.treatment == RECOGNITION:
         _thanked(episode, turn)
     elif signals:

@@ -205,8 +205,9 @@ class Turn:
         """Records a decision; returns its id."""
         customer = self.customer
         customer.decisions += 1
+        tried = ("shadow", self.policy.version) if self.policy.shadow else ()
         decision_id = derive(
-            "decision", customer.customer_id, subject, result, str(self.clock), str(customer.decisions)
+            "decision", customer.customer_id, subject, result, str(self.clock), str(customer.decisions), *tried
         )
         record = DecisionRecord(
             decision_id=decision_id,

@@ -45,7 +45,7 @@ class Violation(NamedTuple):
     customer_id: str
     subject: str
     """The nudge, escalation, decision or signal."""
-    index: int
+    after: int
     """After which record."""
     at: datetime | None
     """The forbidden instant."""
@@ -53,19 +53,25 @@ class Violation(NamedTuple):
 
     def __str__(self) -> str:
         at = f" at {self.at.isoformat()}" if self.at else ""
-        return f"after record {self.index}: {self.customer_id} {self.subject}: {self.rule}{at}: {self.why}"
+        return f"after record {self.after}: {self.customer_id} {self.subject}: {self.rule}{at}: {self.why}"
 
 
 # --- the rules' own figures
 
 EU = frozenset(
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split()
-)
+    {
+        "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "MT",
+        "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+    }
+)  # fmt: skip
 """The 27 members; IE has a pack of its own."""
 NOT_CONNECTED = frozenset({"not_connected", "failed"})
 TALKED = frozenset(
-    "conversation promise refused complaint dispute hardship represented plan_proposed plan_accepted plan_declined opted_out".split()
-)
+    {
+        "conversation", "promise", "refused", "complaint", "dispute", "hardship", "represented", "plan_proposed",
+        "plan_accepted", "plan_declined", "opted_out",
+    }
+)  # fmt: skip
 """Outcomes of a voice contact in which two people spoke."""
 CLOSING = frozenset({"opted_out", "wrong_party"})
 HOLDING = frozenset({"complaint", "dispute", "represented"})
@@ -436,9 +442,7 @@ def offset_changes(start: datetime, end: datetime, zone: ZoneInfo) -> tuple[tupl
     return tuple(grid), tuple(offsets)
 
 
-def edges(
-    start: datetime, end: datetime, zone: ZoneInfo, walls: Iterable[int], moments: Iterable[datetime]
-) -> list[datetime]:
+def edges(start: datetime, end: datetime, zone: ZoneInfo, walls: Iterable[int], moments: Iterable[datetime]) -> list[datetime]:
     """Every instant in [start, end) at which anything can change, and `start` itself, in order.
 
     `walls` are minutes of a local day: each is put on every date under every offset that the zone has in the window, so that
@@ -520,10 +524,7 @@ def in_quiet(profile: Profile, channel: str, local: datetime) -> bool:
 def closed_at(known: Known, channel: str) -> datetime | None:
     """When the person last closed a channel."""
     closings = [
-        each.at
-        for contact in known.contacts.values()
-        for each in contact
-        if each.channel == channel and each.outcome in CLOSING
+        each.at for contact in known.contacts.values() for each in contact if each.channel == channel and each.outcome in CLOSING
     ]
     return max(closings, default=None)
 
@@ -753,9 +754,7 @@ def forbidden(known: Known, everybody: Orders, nudge: Nudge, since: datetime) ->
     return by_instant(known, everybody, profile, nudge, start) or by_frequency(known, profile, nudge, start)
 
 
-def by_instant(
-    known: Known, everybody: Orders, profile: Profile, nudge: Nudge, start: datetime
-) -> Forbidden | None:
+def by_instant(known: Known, everybody: Orders, profile: Profile, nudge: Nudge, start: datetime) -> Forbidden | None:
     walls = {0, *(edge for quiet in profile.quiet for edge in (quiet.start, quiet.end))}
     for weekday in (0, 6):
         walls |= set(hours_of(profile, weekday))
@@ -919,9 +918,7 @@ def said_nudge(
             return [violation("withdrawal", "withdrawn, but it did not stand")]
         changing = ("status", "decided_at", "decision_id", "withdrawn_because")
         differ = sorted(
-            name
-            for name in (nudge.record.keys() | record.keys()) - set(changing)
-            if nudge.record.get(name) != record.get(name)
+            name for name in (nudge.record.keys() | record.keys()) - set(changing) if nudge.record.get(name) != record.get(name)
         )
         if differ:
             return [violation("withdrawal", f"differs from what was issued in {', '.join(differ)}")]
@@ -979,12 +976,10 @@ def forgotten(told: Sequence[Told], said: Sequence[Said], clocks: Sequence[datet
     if not ticks:
         return []
     end = datetime.fromtimestamp(max(ticks) / 1000, UTC)
-    return forgotten_deferrals(told, said, clocks, end) + forgotten_signals(told, said, clocks, end)
+    return forgotten_deferrals(said, end) + forgotten_signals(told, said, clocks)
 
 
-def forgotten_deferrals(
-    told: Sequence[Told], said: Sequence[Said], clocks: Sequence[datetime], end: datetime
-) -> list[Violation]:
+def forgotten_deferrals(said: Sequence[Said], end: datetime) -> list[Violation]:
     """A deferred treatment is taken up again at its time."""
     found = []
     decisions = [(index, record) for index, topic, record in said if topic == "decisions"]
@@ -1008,9 +1003,7 @@ def forgotten_deferrals(
     return found
 
 
-def forgotten_signals(
-    told: Sequence[Told], said: Sequence[Said], clocks: Sequence[datetime], end: datetime
-) -> list[Violation]:
+def forgotten_signals(told: Sequence[Told], said: Sequence[Said], clocks: Sequence[datetime]) -> list[Violation]:
     """Whoever has had some medium or high signal open for three days has been thought of: a decision or an escalation.
 
     A second signal beside the first need not bring a decision of its own: the time is that in which any is open. Nor need there

@@ -13,6 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from stream.agents.customers import CustomersStep
@@ -196,7 +197,9 @@ def _progress(report: Report, count: int) -> None:
         return
     rate = report.timelines / max(time.monotonic() - _begun, 0.001)
     left = (count - report.timelines) / rate / 60
-    line = f"{report.timelines:,} of {count:,} timelines, {rate:,.0f} a second, {report.violating:,} violating, {left:,.0f} min left"
+    line = (
+        f"{report.timelines:,} of {count:,} timelines, {report.violating:,} violating; {rate:,.0f} a second, {left:,.0f} min left"
+    )
     print(f"\r\x1b[K{line}", end="\n" if report.timelines >= count else "", file=sys.stderr, flush=True)
 
 
@@ -238,7 +241,7 @@ def shown(seed: int, ran: Ran) -> str:
     """One timeline with what was said after each record, and the violations."""
     lines = [f"timeline {seed}"]
     for index, (topic, value, timestamp) in enumerate(ran.told):
-        stamp = oracle.datetime.fromtimestamp(timestamp / 1000, oracle.UTC).isoformat(" ", "minutes")
+        stamp = datetime.fromtimestamp(timestamp / 1000, UTC).isoformat(" ", "minutes")
         told = "" if topic == "ticks" else json.dumps({k: v for k, v in value.items() if k != "reasons"})
         lines.append(f"{index:>4} {stamp} {topic} {told}")
         for after, name, record in ran.said:

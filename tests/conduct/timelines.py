@@ -47,7 +47,8 @@ PLACES = (
     Place("GB", ("", "GB-ENG", "GB-SCT", "GB-SCT", "GB-NIR", "GB-WLS"), ("Europe/London",), "en-GB", "GBP", 20),
     Place(
         "US", ("", "US-NY", "US-CA"),
-        ("America/New_York", "America/Los_Angeles", "Pacific/Honolulu", "America/Phoenix", "Pacific/Pago_Pago"), "en-US", "USD", 14,
+        ("America/New_York", "America/Los_Angeles", "Pacific/Honolulu", "America/Phoenix", "Pacific/Pago_Pago"),
+        "en-US", "USD", 14,
     ),
     Place("US", ("US-MA",), ("America/New_York",), "en-US", "USD", 12),
     Place("IE", ("",), ("Europe/Dublin",), "en-IE", "EUR", 12),
@@ -86,7 +87,7 @@ DATES = (
     "2026-06-10", "2026-06-16", "2026-02-12", "2026-09-17",
 )  # fmt: skip
 OWN_DATES = {
-    "GB": ("2026-03-29", "2026-10-25", "2026-05-04", "2026-05-25", "2026-08-31", "2026-08-03", "2026-11-30", "2026-07-13", "2026-03-17"),
+    "GB": ("2026-03-29", "2026-10-25", "2026-05-04", "2026-08-31", "2026-08-03", "2026-11-30", "2026-07-13", "2026-03-17"),
     "US": ("2026-03-08", "2026-11-01", "2026-07-04"),
     "IE": ("2026-03-29", "2026-10-25", "2026-02-02", "2026-03-17", "2026-10-26", "2026-05-04"),
     "AU": ("2026-04-05", "2026-10-04", "2026-01-26", "2027-01-26", "2026-04-25", "2026-04-03"),
@@ -112,7 +113,7 @@ HOLD_KINDS = (
     "fraud",
 )  # fmt: skip
 OF_AN_ACCOUNT = ("dispute", "hardship_plan")
-LENGTHS = {"breathing_space": (30, 58, 59, 60, 61), "GB-SCT": (60, 61, 179, 181, 183, 184), "debt_advice": (27, 28, 29, 30, 58, 59)}
+LENGTHS = {"breathing_space": (30, 58, 59, 60, 61), "GB-SCT": (60, 61, 179, 181, 183, 184), "debt_advice": (27, 28, 29, 30, 59)}
 """In days, of holds that end by themselves."""
 PROPOSALS = ("bereavement", "insolvency", "dispute", "fraud", "vulnerable_review", "mental_capacity")
 OUTCOMES = (
@@ -122,10 +123,10 @@ OUTCOMES = (
 )  # fmt: skip
 MILD = ("attempted", "attempted", "delivered", "delivered", "opened", "no_answer", "not_connected", "failed")
 MADE = ("attempted", "attempted", "delivered", "delivered", "opened", "no_answer", "no_answer", "no_answer", "not_connected")
-QUEUES = ("arrears_care", "vulnerability", "bereavement", "insolvency", "disputes", "fraud", "collections_review", "contactability")
+QUEUES = ("arrears_care", "vulnerability", "bereavement", "insolvency", "disputes", "fraud", "collections_review")
 PRODUCTS = ("current_account", "loan", "credit_card", "mortgage", "overdraft")
 CATEGORIES = ("mortgage", "rent", "energy", "loan", "telecom", "credit_card", "insurance")
-QUIET_TIMES = ("00:00", "02:30", "06:00", "08:07", "09:15", "10:00", "12:00", "13:30", "17:00", "18:30", "19:45", "22:00", "23:59")
+QUIET_TIMES = ("00:00", "02:30", "06:00", "08:07", "09:15", "10:00", "12:00", "13:30", "17:00", "19:45", "22:00", "23:59")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LATER = (timedelta(), 5 * MINUTE, 20 * MINUTE, HOUR, HOUR, 3 * HOUR, 3 * HOUR, 6 * HOUR, 9 * HOUR, 14 * HOUR)
 BACK = (timedelta(), timedelta(), timedelta(), HOUR, 7 * HOUR, DAY, 2 * DAY, 4 * DAY)
@@ -149,9 +150,9 @@ class Person:
         self.place = place
         self.region = chance.choice(place.regions)
         self.zone = chance.choice(place.zones)
-        self.consents: dict[str, dict[str, Any]] = {
-            name: {"consent": True} for name in CHANNELS if chance.random() < 0.8
-        } or {"email": {"consent": True}}
+        self.consents: dict[str, dict[str, Any]] = {name: {"consent": True} for name in CHANNELS if chance.random() < 0.8} or {
+            "email": {"consent": True}
+        }
         self.preferred = chance.choice(PREFERRED)
         if place.jurisdiction == "US" and chance.random() < 0.5:
             # Where calls and texts are counted, that is what is tried.
@@ -406,7 +407,8 @@ class Writer:
         placed = (end - length * DAY).replace(microsecond=0)
         value: dict[str, Any] = {
             "event_id": self.name("E"), "hold_id": self.name("H"), "customer_id": person.customer_id,
-            "kind": "debt_advice" if kind == "renewed" else kind, "occurred_at": placed.isoformat(), "placed_at": placed.isoformat(),
+            "kind": "debt_advice" if kind == "renewed" else kind, "occurred_at": placed.isoformat(),
+            "placed_at": placed.isoformat(),
         }  # fmt: skip
         if kind == "mental_health_crisis":
             value["treatment_ended_at"] = (placed + 10 * DAY).isoformat()

@@ -16,7 +16,7 @@ from stream.engine.step import Drained, Output, Placement, Refused
 from stream.treatment.policy import Policy, default_text, load
 
 POLICY = load(default_text()).model_copy(update={"settle_minutes": 0})
-"""The policy that ships, without the minutes between a decision and the first instant of sending: they have tests of their own."""
+"""The policy that ships, without the minutes between a decision and the first instant of sending: those have their own tests."""
 ALONE = Placement(0, 1, "murmur2")
 START = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 """A Monday morning in London, before the clocks change."""

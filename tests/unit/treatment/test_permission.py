@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from stream.tables.customer import AccountFacts, Case, Customer, Hold, OpenSignal, Pause, Quiet
+from stream.tables.customer import AccountFacts, Case, Customer, Hold, Nudge, OpenSignal, Pause, Quiet
 from stream.treatment.local_time import DAY, zone
 from stream.treatment.permission import HOUR, Operator
 from stream.treatment.policy import Policy, default_text, load
 from tests.unit.treatment.gate import NOON, ask, at, hold, nudge, person
+
 
 def test_a_known_customer_with_consent_at_noon_may_be_contacted_until_the_hours_end() -> None:
     verdict = ask(person())
@@ -264,6 +265,79 @@ def test_a_rule_that_is_not_yet_in_force_does_not_bind() -> None:
     policy = load(head + 'id = "gb.hours"' + tail.replace("in_force = 1970-01-01", "in_force = 2026-03-05", 1))
     assert ask(person(), at("2026-03-04 23:00"), policy=policy).result == "allow"
     assert ask(person(), at("2026-03-05 23:00"), policy=policy).result == "defer"
+
+
+SPOKEN = {"treatment": "bounce_explained"}
+
+
+@pytest.mark.parametrize(
+    ("given", "subject", "not_before"),
+    [
+        # The same thing is not said for fourteen days, to the minute ...
+        ([nudge(NOON - 13 * DAY)], SPOKEN, at("2026-03-05 12:00")),
+        ([nudge(NOON - 14 * DAY)], SPOKEN, NOON),
+        ([nudge(NOON - 14 * DAY + 1)], SPOKEN, NOON + 1),
+        ([nudge(NOON - 20 * DAY), nudge(NOON - 9 * DAY, nudge_id="M")], SPOKEN, at("2026-03-09 12:00")),
+        # ... of hours that hold all the same ...
+        ([nudge(at("2026-02-20 06:00"))], SPOKEN, at("2026-03-06 08:00")),
+        # ... and something else is; what was taken back in time was not said, and a nudge is not in its own way.
+        ([nudge(NOON - DAY)], {"treatment": "small_bill_check_in"}, NOON),
+        ([nudge(NOON - DAY)], {}, NOON),
+        ([nudge(NOON - DAY, withdrawn=True, counts=False)], SPOKEN, NOON),
+        ([nudge(NOON - DAY, withdrawn=True)], SPOKEN, at("2026-03-17 12:00")),
+        ([nudge(NOON - DAY)], SPOKEN | {"nudge_id": "N"}, NOON),
+        # Each treatment has its own days.
+        ([nudge(NOON - 4 * DAY, treatment="plan_reminder")], {"treatment": "plan_reminder"}, at("2026-03-05 12:00")),
+        ([nudge(NOON - 6 * DAY, treatment="plan_reminder")], {"treatment": "plan_reminder"}, NOON),
+        ([nudge(NOON - 29 * DAY, treatment="recognition")], {"treatment": "recognition"}, at("2026-03-05 12:00")),
+    ],
+)  # fmt: skip
+def test_the_same_treatment_is_not_given_again_in_its_days(given: list[Nudge], subject: Any, not_before: int) -> None:
+    verdict = ask(person(nudges=given), **subject)
+    assert (verdict.result, verdict.not_before) == ("allow" if not_before == NOON else "defer", not_before)
+
+
+@pytest.mark.parametrize(
+    ("clock", "channel", "result", "not_before", "not_after"),
+    [
+        ("2026-03-06 12:00", "sms", "defer", "2026-03-07 08:00", "2026-03-07 20:00"),
+        ("2026-03-06 12:00", "email", "defer", "2026-03-07 00:00", "2026-03-10 00:00"),
+        ("2026-03-08 12:00", "email", "allow", "2026-03-08 12:00", "2026-03-10 00:00"),
+        ("2026-03-09 12:00", "sms", "allow", "2026-03-09 12:00", "2026-03-09 20:00"),
+        # After the last evening before the date there is no time left, and on the date itself never.
+        ("2026-03-09 20:30", "sms", "refuse", "", ""),
+        ("2026-03-09 23:59:30", "email", "refuse", "", ""),
+        ("2026-03-10 00:00", "email", "refuse", "", ""),
+        ("2026-03-12 12:00", "email", "refuse", "", ""),
+    ],
+)
+def test_what_is_bound_to_a_date_is_said_in_its_days_and_never_on_the_date(
+    clock: str, channel: str, result: str, not_before: str, not_after: str
+) -> None:
+    verdict = ask(person(), at(clock), channel, opens=at("2026-03-07 00:00"), closes=at("2026-03-10 00:00"))
+    assert verdict.result == result
+    assert verdict.not_before == (at(not_before) if not_before else 0)
+    assert verdict.not_after == (at(not_after) if not_after else 0)
+    if result != "allow":
+        assert "everywhere.in_time" in verdict.failing
+
+
+def test_more_contacts_than_can_be_remembered_forbid_until_they_count_no_more() -> None:
+    verdict = ask(person(crowded_until=NOON + 2 * DAY))
+    assert (verdict.result, verdict.not_before) == ("defer", NOON + 2 * DAY)
+    assert ask(person(crowded_until=NOON)).result == "allow"
+
+
+@pytest.mark.parametrize("silenced", ["customer", "operator"])
+def test_a_snooze_with_an_end_defers_to_it(silenced: str) -> None:
+    until = NOON + 2 * DAY
+    customer = person(snoozes={"d": until} if silenced == "customer" else {})
+    operator = Operator(snoozes={"e": until + DAY, "d": until} if silenced == "operator" else {"e": until + DAY})
+    # A nudge stays silent only while every detector behind it does: until the first of them may speak.
+    assert ask(customer, detectors=["d", "e"], operator=operator).not_before == until
+    assert ask(customer, detectors=["d"], operator=operator).not_before == until
+    assert ask(customer, detectors=["e"], operator=operator).not_before == until + DAY
+    assert ask(customer, detectors=["f", "d", "e"], operator=operator).result == "allow"
 
 
 def test_zones_come_from_the_pinned_package() -> None:
