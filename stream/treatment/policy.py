@@ -372,7 +372,7 @@ class Policy(_Part):
     def book(self, jurisdiction: str, region: str) -> Book:
         """The rules of a place: the region's own pack, else the country's, else the default."""
         books = self._books
-        return books.get(region) or books.get(jurisdiction) or books[""]
+        return books.get(region) or books.get(jurisdiction) or books["default"]
 
     @cached_property
     def _books(self) -> dict[str, Book]:
@@ -389,7 +389,7 @@ class Policy(_Part):
             )
             found |= dict.fromkeys(pack.places, book)
             if name == "default":
-                found[""] = book
+                found[name] = book
         return found
 
     @cached_property
