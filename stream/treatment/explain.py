@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from stream.treatment.policy import Policy, default_text, load
+from stream.treatment.policy import Policy, Rule, default_text, load
 from stream.treatment.words import date_words
 
 Record = Mapping[str, Any]
@@ -134,9 +134,12 @@ def _signal(record: Record, related: Related) -> list[str]:
 
 def _nudge(record: Record, related: Related) -> list[str]:
     what = TREATMENTS.get(record.get("treatment", ""), _words(record.get("treatment")))
+    local = _offset(record, related)
+    decision = _decision_of(record, related)
     lines = [f"Nudge {record.get('nudge_id')}"]
     lines.append(f"To customer {record.get('customer_id')} by {record.get('channel')}: {what}.")
-    local = _offset(record, related)
+    if decision is not None:
+        lines.append(f"Decided on {_time(decision.get('decided_at'), local)}, when {_trigger(decision)}.")
     lines.append(
         f"It may be sent from {_time(record.get('not_before'), local)} "
         f"until before {_time(record.get('not_after'), local)}."
@@ -145,10 +148,101 @@ def _nudge(record: Record, related: Related) -> list[str]:
     text = record.get("params", {}).get("text")
     if text:
         lines += ["", "What it says", f"{INDENT}{text}"]
-    lines += _why(record.get("reasons") or ())
-    lines += _signals_behind(record, related)
-    lines += _decided(record, related)
+    lines += _offers(record)
+    lines += _why(record.get("reasons") or (), "Why, as the customer may be told")
+    lines += _signals_behind(record, related, "Why, as staff may know it")
+    lines += _would_clear(record, related)
+    lines += _allowed(decision)
+    if record.get("experiment"):
+        arm = record["experiment"].get("arm")
+        lines += ["", f"It is part of the experiment {record['experiment'].get('name')}, in the group that is {_words(arm)}."]
     lines += _history(record, related.get("nudges", ()), "nudge_id", "decided_at")
+    if decision is not None:
+        lines += ["", f"Decision {decision.get('decision_id')}, policy {decision.get('policy_version')}. {NOTHING_ADVERSE}"]
+    return lines
+
+
+NOTHING_ADVERSE: Final = (
+    "It is an offer of help: nothing follows from it for the customer but what they ask for, and a person decides anything more."
+)
+
+
+def _trigger(decision: Record) -> str:
+    return TRIGGERS.get(decision.get("trigger", ""), _words(decision.get("trigger")))
+
+
+def _decision_of(record: Record, related: Related) -> Record | None:
+    """The decision that a record comes from."""
+    wanted = record.get("decision_id")
+    return next((each for each in related.get("decisions", ()) if wanted and each.get("decision_id") == wanted), None)
+
+
+def _offers(record: Record) -> list[str]:
+    offers = record.get("offers") or ()
+    if not offers:
+        return []
+    lines = ["", "What it offers, to be shown where only the customer reads it"]
+    for offer in offers:
+        parts, currency = offer.get("instalments") or (), offer.get("currency")
+        first, last = parts[0], parts[-1]
+        when = f"on {_day(first)}" if len(parts) == 1 else f"monthly from {_day(first)} to {_day(last)}"
+        amounts = list(dict.fromkeys(each.get("amount") for each in parts))
+        much = f"{currency} {amounts[0]}" if len(amounts) == 1 else f"{currency} {amounts[0]}, later {amounts[-1]}"
+        count = "1 payment" if len(parts) == 1 else f"{len(parts)} payments"
+        lines.append(f"{INDENT}- {count} of {much}, {when}")
+    lines.append(f"{INDENT}  {offers[0].get('basis', '')}")
+    return lines
+
+
+def _day(instalment: Record) -> str:
+    return date_words(dt.date.fromisoformat(str(instalment.get("due_date"))))
+
+
+def _would_clear(record: Record, related: Related) -> list[str]:
+    """What would make the signs behind a record go away."""
+    latest = {each.get("signal_id"): each for each in related.get("signals", ())}
+    told = [latest[each].get("would_clear") for each in record.get("signal_ids") or () if each in latest]
+    clears = list(dict.fromkeys(each for each in told if each))
+    return ["", "What would clear it", *(f"{INDENT}- {each}" for each in clears)] if clears else []
+
+
+_ASKED: Final = {
+    "permission": "The customer may be written to",
+    "way": "Nothing stood in the way",
+    "time": "It was a time for it",
+    "often": "It was not too often",
+    "ladder": "It was called for",
+}
+"""Groups of rules, by what they ask."""
+
+
+@cache
+def _groups() -> dict[str, str]:
+    """The group of each rule of the packaged policy, by its id."""
+    policy = _policy()
+    basics = policy.basics
+    groups = {rule.id: "ladder" for rule in policy.rules}
+    for name in ("customer_known", "zone_known", "consent", "channel_open", "own_account", "no_economic_abuse"):
+        groups[getattr(basics, name).id] = "permission"
+    for name in ("no_hold", "no_shared_hold", "no_open_case", "not_stopped", "not_snoozed", "contact_from", "no_breaker"):
+        groups[getattr(basics, name).id] = "way"
+    timely: tuple[Rule, ...] = (*policy.hours, *policy.closed_days, *policy.quiet, basics.in_time)
+    sparing: tuple[Rule, ...] = (*policy.caps, *policy.gaps, basics.cool_down)
+    groups |= {rule.id: "time" for rule in timely} | {rule.id: "often" for rule in sparing}
+    return groups
+
+
+def _allowed(decision: Record | None) -> list[str]:
+    """Why a nudge was permitted and called for: every rule that was asked, with what it had counted and where it comes from."""
+    rules = (decision or {}).get("rules") or ()
+    lines: list[str] = []
+    for group, heading in _ASKED.items():
+        mine = [rule for rule in rules if _groups().get(rule.get("rule_id", ""), "often") == group]
+        if mine:
+            lines += ["", heading]
+        for rule in mine:
+            lines.append(f"{INDENT}- {_rule(rule)}")
+            lines.append(f"{INDENT}  {rule.get('source', '')} ({rule.get('rule_id')}, version {rule.get('version')})")
     return lines
 
 
@@ -181,11 +275,12 @@ def _decision(record: Record, related: Related) -> list[str]:
     name = record.get("treatment", "")
     what = TREATMENTS.get(name) or (f"asking {QUEUES[name]}" if name in QUEUES else _words(name))
     result = RESULTS.get(record.get("result", ""), _words(record.get("result")))
-    trigger = TRIGGERS.get(record.get("trigger", ""), _words(record.get("trigger")))
     lines = [f"Decision {record.get('decision_id')}"]
+    if record.get("shadow"):
+        lines.append("By a policy that is only tried out: nothing was sent and nobody was asked.")
     lines.append(f"For customer {record.get('customer_id')}, {what}: {result}.")
     lines.append(
-        f"Decided on {_time(record.get('decided_at'))}, when {trigger}; "
+        f"Decided on {_time(record.get('decided_at'))}, when {_trigger(record)}; "
         f"policy {record.get('policy_version')}."
     )
     if record.get("next_allowed_at"):
@@ -281,13 +376,13 @@ def _withdrawn(record: Record) -> list[str]:
     ]
 
 
-def _signals_behind(record: Record, related: Related) -> list[str]:
+def _signals_behind(record: Record, related: Related, heading: str = "Signals behind it") -> list[str]:
     latest = {each.get("signal_id"): each for each in related.get("signals", ())}
     decided = _decided_at(record, related)
     ids = record.get("signal_ids") or ()
     if not ids:
         return []
-    lines = ["", "Signals behind it"]
+    lines = ["", heading]
     for id_ in ids:
         signal = latest.get(id_)
         if signal is None:
@@ -314,10 +409,7 @@ def _signals_behind(record: Record, related: Related) -> list[str]:
 
 def _decided_at(record: Record, related: Related) -> float:
     """When it was first decided: a withdrawal repeats the record with its own instant."""
-    for decision in related.get("decisions", ()):
-        if decision.get("decision_id") and decision.get("decision_id") == record.get("decision_id"):
-            return _instant(decision.get("decided_at"))
-    return _instant(record.get("decided_at"))
+    return _instant((_decision_of(record, related) or record).get("decided_at"))
 
 
 def _instant(text: object) -> float:
@@ -329,20 +421,15 @@ def _instant(text: object) -> float:
 
 def _offset(record: Record, related: Related) -> dt.tzinfo | None:
     """The customer's offset from UTC when it was decided, as the rules' clock shows it."""
-    for decision in related.get("decisions", ()):
-        if decision.get("decision_id") and decision.get("decision_id") == record.get("decision_id"):
-            for rule in decision.get("rules") or ():
-                if rule.get("clock"):
-                    return dt.datetime.fromisoformat(rule["clock"]).tzinfo
-    return None
+    decision = _decision_of(record, related) or {}
+    clocks = (rule.get("clock") for rule in decision.get("rules") or ())
+    return next((dt.datetime.fromisoformat(clock).tzinfo for clock in clocks if clock), None)
 
 
 def _decided(record: Record, related: Related) -> list[str]:
-    for decision in related.get("decisions", ()):
-        if decision.get("decision_id") == record.get("decision_id"):
-            lines = _rules(decision)
-            return [*lines, f"{INDENT}Policy {decision.get('policy_version')}."] if lines else []
-    return []
+    decision = _decision_of(record, related)
+    lines = _rules(decision) if decision is not None else []
+    return [*lines, f"{INDENT}Policy {decision.get('policy_version')}."] if lines and decision is not None else []
 
 
 def _rules(decision: Record) -> list[str]:
@@ -413,10 +500,17 @@ def _counted(rule_id: str, counters: dict[str, Any]) -> str:
         return f"it was {minute // 60:02}:{minute % 60:02} on the customer's clock"
     if rule_id in ("everywhere.consent", "everywhere.channel_open"):
         return ", ".join(f"{_words(name)}: {'yes' if value else 'no'}" for name, value in counters.items())
-    if rule_id == "everywhere.not_stopped":
+    if rule_id in SILENT_AT_ZERO and not any(counters.values()):
         return ""
+    if rule_id == "everywhere.cool_down":
+        return f"given {counters.get('given')} times before, {counters.get('days')} days between"
+    if rule_id == "ladder.rung":
+        return f"rung {counters.get('rung')}, where {counters.get('called_for')} is called for"
     return ", ".join(f"{COUNTED.get(name) or _words(name)}: {value}" for name, value in counters.items())
 
+
+SILENT_AT_ZERO: Final = frozenset({"everywhere.not_stopped", "everywhere.no_open_case", "everywhere.not_snoozed"})
+"""Rules whose counters say no more than the rule itself while they are nothing."""
 
 COUNTED: Final = {
     "open": "open now",

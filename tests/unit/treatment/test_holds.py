@@ -283,6 +283,16 @@ def test_a_hold_lifted_early_lets_the_waiting_nudge_go_at_once() -> None:
     assert nudged_at(bank.run()) == [READY + days(6)]
 
 
+def test_a_proposal_that_lapses_unanswered_lets_the_waiting_nudge_go() -> None:
+    bank = ready()
+    lapses = READY + days(4)
+    bank.signal(START + days(1), "P1", "info", proposes_hold="fraud", expires_at=lapses.isoformat())
+    bank.ticks(READY, READY + days(6))
+    said = bank.run()
+    assert nudged_at(said) == [lapses]
+    assert [each["withdrawn_because"] for each in said.escalations("withdrawn")] == ["signal_withdrawn"]
+
+
 def test_what_the_customer_says_holds_contact_until_the_holds_feed_has_caught_up() -> None:
     bank = ready()
     bank.outcome(START + days(1), "complaint", direction="inbound")
