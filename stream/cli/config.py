@@ -17,13 +17,15 @@ config = typer.Typer(help="Check and print settings and policy files.", no_args_
 def check(
     detectors_file: options.Detectors = None,
     policy_file: options.PolicyFile = None,
+    shadow_policy_file: options.ShadowPolicyFile = None,
     contact_from: options.ContactFrom = None,
 ) -> None:
     """Validates all settings, the detectors' file and the policy file. Exit code 3 names what is wrong."""
     from stream import app
 
     loaded = settings.load(
-        detectors_file=detectors_file, policy_file=policy_file, contact_from=contact_from
+        detectors_file=detectors_file, policy_file=policy_file,
+        shadow_policy_file=shadow_policy_file, contact_from=contact_from
     )
     configuration = app.configuration(loaded)
     app.stages(configuration)

@@ -22,6 +22,14 @@ Detectors = Annotated[
 PolicyFile = Annotated[
     Path | None, typer.Option("--policy-file", envvar="EWS_POLICY_FILE", help="TOML with the contact policy.")
 ]
+ShadowPolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--shadow-policy-file",
+        envvar="EWS_SHADOW_POLICY_FILE",
+        help="TOML with a policy that is tried out beside it: it decides and records, and sends nothing.",
+    ),
+]
 ContactFrom = Annotated[
     str | None,
     typer.Option(

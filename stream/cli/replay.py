@@ -46,6 +46,7 @@ def replay(
     topic_prefix: options.Prefix = None,
     detectors_file: options.Detectors = None,
     policy_file: options.PolicyFile = None,
+    shadow_policy_file: options.ShadowPolicyFile = None,
     contact_from: options.ContactFrom = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -62,6 +63,7 @@ def replay(
         topic_prefix=topic_prefix,
         detectors_file=detectors_file,
         policy_file=policy_file,
+        shadow_policy_file=shadow_policy_file,
         contact_from=contact_from,
     )
     with Progress(

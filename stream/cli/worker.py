@@ -22,6 +22,7 @@ def worker(
     ] = None,
     detectors_file: options.Detectors = None,
     policy_file: options.PolicyFile = None,
+    shadow_policy_file: options.ShadowPolicyFile = None,
     contact_from: options.ContactFrom = None,
     clock: Annotated[
         str | None, typer.Option(envvar="EWS_CLOCK", help="ticks, or events: only events move time (history).")
@@ -45,6 +46,7 @@ def worker(
         partitioner=partitioner,
         detectors_file=detectors_file,
         policy_file=policy_file,
+        shadow_policy_file=shadow_policy_file,
         contact_from=contact_from,
         clock=clock,
         web_port=web_port,

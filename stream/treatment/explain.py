@@ -183,7 +183,7 @@ def _offers(record: Record) -> list[str]:
         return []
     lines = ["", "What it offers, to be shown where only the customer reads it"]
     for offer in offers:
-        parts, currency = offer.get("instalments") or (), offer.get("currency")
+        parts, currency = list(offer.get("instalments") or ()), offer.get("currency")
         first, last = parts[0], parts[-1]
         when = f"on {_day(first)}" if len(parts) == 1 else f"monthly from {_day(first)} to {_day(last)}"
         amounts = list(dict.fromkeys(each.get("amount") for each in parts))

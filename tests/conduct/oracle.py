@@ -1025,11 +1025,12 @@ def forgotten_signals(told: Sequence[Told], said: Sequence[Said], clocks: Sequen
                 signal.severity in ("medium", "high") and (signal.expires_at is None or clock < signal.expires_at)
                 for signal in known.signals.values()
             )
-            if not still or with_a_person(customer_id, known, told, said, index):
+            if not still:
                 since.pop(customer_id, None)
                 continue
             begun, at = since.setdefault(customer_id, (index, clock))
-            if topic == "ticks" and clock >= at + 3 * DAY + 2 * HOUR:
+            long = topic == "ticks" and clock >= at + 3 * DAY + 2 * HOUR
+            if long and not with_a_person(customer_id, known, told, said, index):
                 if not any(begun <= each <= index for each in words[customer_id]):
                     why = f"open since record {begun}, nothing decided"
                     found.append(Violation("forgotten signal", customer_id, "-", index, None, why))
