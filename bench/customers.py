@@ -1,9 +1,10 @@
 """What one signal costs in the customers stage: `python -m bench.customers`.
 
-A simulated year of many customers goes through the accounts stage in this process; what the customers
-stage reads of it (signals, facts, the customers' own records, ticks) is kept, and goes through that stage alone, without a broker:
-decoded, decided, and drained as a commit every 500 records would. Each round is one run from the start, and the quickest counts: what slows a run down is other
-work on the machine. Printed in signals a second of one core; the facts and ticks between them are part of the work.
+A simulated year of many customers goes through both stages in this process. What the customers stage reads of it is kept, and goes
+through that stage alone, without a broker: decoded, decided, and drained as a commit every 500 records would. Once all of it, with
+the facts and ticks between the signals as part of the work; and once the signals alone, of customers who are known. Each round is
+one run from the start, and the quickest counts: what slows a run down is other work on the machine. Printed in signals a second of
+one core.
 """
 
 from __future__ import annotations

@@ -231,7 +231,7 @@ class CustomersStep:
         customer = self._open(customer_id)
         trace = traceparent_of(record.headers) or b""
         if new := tell(self, customer, event, trace):
-            self._evaluate(customer, TRIGGERS[topic], trace, at, told=new is not SAME)
+            self._evaluate(customer, TRIGGERS[topic], trace, at, told=new is not SAME, logged=record.timestamp)
         elif customer.due is not None and customer.due <= self.clock:
             self._evaluate(customer, "tick", b"")
         if table.is_bare(customer):
@@ -294,16 +294,18 @@ class CustomersStep:
             self._live[customer_id] = customer
         return customer
 
-    def _moment(self, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False) -> Moment:
+    def _moment(self, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False, logged: int = 0) -> Moment:
         partition = self._partition
         operator = Operator(partition.stopped, partition.snoozes)
         gauge = Gauge(partition.breaker, len(self._known))
-        return Moment(partition.clock, self._policy, operator, self._contact_from, trigger, trace, told, at, gauge)
+        return Moment(partition.clock, self._policy, operator, self._contact_from, trigger, trace, logged, told, at, gauge)
 
-    def _evaluate(self, customer: Customer, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False) -> None:
+    def _evaluate(
+        self, customer: Customer, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False, logged: int = 0
+    ) -> None:
         if customer.profile is not None:
             self._known.add(customer.customer_id)
-        turn = evaluate(customer, self._moment(trigger, trace, at, told=told))
+        turn = evaluate(customer, self._moment(trigger, trace, at, told=told, logged=logged))
         if turn.said:
             self._say(turn.said)
         if turn.counted:

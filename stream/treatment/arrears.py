@@ -48,7 +48,9 @@ def next_mark(turn: Turn) -> int:
 
 
 def _days_since(account: AccountFacts, at: int, turn: Turn) -> int:
-    """Local days after the one of `at`, through today, that no pause touches."""
+    """Local days after the one of `at`, through today, that no pause touches; none where it is not known what a day is."""
+    if turn.customer.profile is None:
+        return 0
     first, today = local_date(at, turn.tz), turn.today()
     if today <= first:
         return 0

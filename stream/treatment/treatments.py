@@ -98,8 +98,8 @@ def _still_due(episode: Episode, turn: Turn) -> bool:
 def _set_aside(episode: Episode, turn: Turn) -> None:
     """A treatment that waited and is no longer wanted: said once, so that nobody waits for it."""
     episode.wake = None
-    if not episode.nudge_id and episode.last.startswith("deferred"):
-        episode.last = "withdrawn"
+    waited, episode.last = episode.last.startswith("deferred"), ""
+    if not episode.nudge_id and waited:
         if episode.treatment == RECOGNITION and turn.trouble:
             rule = turn.steady(False)
         elif episode.closes and not _paid(episode, turn):

@@ -62,6 +62,8 @@ class Moment:
     trigger: str = "tick"
     trace: bytes = b""
     """Of the record that caused the turn, if one did."""
+    logged: int = 0
+    """When that record was written to its topic."""
     told: bool = False
     """Whether that record may bear on what is permitted."""
     at: int | None = None

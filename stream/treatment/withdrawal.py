@@ -82,7 +82,7 @@ def withdraw(nudge: Nudge, because: str, turn: Turn, broken: Check | None = None
         record, status="withdrawn", decided_at=from_ms(turn.clock), withdrawn_because=because
     )
     nudge.withdrawn, nudge.body = True, b""
-    unsent = turn.clock <= nudge.not_before and not nudge.reached
+    unsent = max(turn.clock, turn.moment.logged) <= nudge.not_before and not nudge.reached
     nudge.counts = nudge.reached or turn.clock >= nudge.not_after
     if unsent and turn.now <= nudge.decided_at:
         for episode in customer.episodes.values():

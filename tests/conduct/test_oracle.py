@@ -713,6 +713,15 @@ def test_a_contact_told_later_takes_back_a_nudge_that_is_then_too_many() -> None
     assert story.rules() == []
 
 
+def test_a_nudge_must_not_be_too_many_on_a_later_day_of_its_window() -> None:
+    for end, rules in (("2026-06-15 00:00", []), ("2026-06-15 00:01", ["AU contacts: 3 in 7 days"])):
+        story = Story(at(SYDNEY, "2026-06-09 09:00")).customer("AU", SYDNEY)
+        for minute in range(2):
+            story.contact(story.now + timedelta(minutes=minute), "delivered", "email")
+        story.nudge(at(SYDNEY, "2026-06-15 09:00"), channel="letter")
+        assert story.nudge(at(SYDNEY, "2026-06-08 09:00"), at(SYDNEY, end), "letter").rules() == rules
+
+
 # --- ids, decisions, withdrawals
 
 
