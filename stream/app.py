@@ -27,7 +27,7 @@ from stream import metrics as catalogue
 from stream import topics
 from stream.agents.accounts import AccountsStep
 from stream.agents.beside import BesideStep
-from stream.contracts.vocabulary import DECISION_RESULTS, ISSUE_STATUSES, QUEUES, SCHEMES, TREATMENTS
+from stream.contracts.vocabulary import ARMS, DECISION_RESULTS, ISSUE_STATUSES, QUEUES, SCHEMES, TREATMENTS
 from stream.detectors import outage_guard
 from stream.detectors import settings as detector_settings
 from stream.engine import checks, configs, failstop
@@ -273,7 +273,7 @@ def tell(partition: int, tallies: Mapping[tuple[str, ...], int]) -> None:
 for _treatment in TREATMENTS:
     for _status in ISSUE_STATUSES:
         catalogue.NUDGES.labels(_treatment, _status)
-    for _arm in catalogue.ARMS:
+    for _arm in ARMS:
         for _cured in ("yes", "no"):
             for _answered in ("yes", "no"):
                 catalogue.TRIALS.labels(_treatment, _arm, _cured, _answered)

@@ -50,7 +50,6 @@ ESCALATIONS = Counter(
 )
 DECISIONS = Counter("ews_decisions", "Evaluations of a treatment, by result.", ["result"])
 BREAKER = Gauge("ews_breaker_tripped", "1 while nudges wait for `ews policy release`: too many at once.", ["partition"])
-ARMS = ("treated", "control", "outside")
 TRIALS = Counter(
     "ews_trials", "Treatments whose days are over: nothing open by then, and whether the customer answered, by arm.",
     ["treatment", "arm", "cured", "answered"],

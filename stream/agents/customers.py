@@ -41,7 +41,7 @@ from stream.treatment.local_time import DAY, LATEST, from_ms, to_ms
 from stream.treatment.permission import Operator
 from stream.treatment.policy import Policy, minutes
 from stream.treatment.safety import Gauge
-from stream.treatment.turn import OWN_CREDIT, SEVERITY_ORDER, Moment, Said, Turn, keep_reasons
+from stream.treatment.turn import OWN_CREDIT, SEVERITY_ORDER, SPOKEN_OF, Moment, Said, Turn, keep_reasons
 
 STAGE: Final = "customers"
 EVERYBODY: Final = b"*"
@@ -528,6 +528,8 @@ class CustomersStep:
         known = customer.signals.get(event.signal_id)
         if known is not None and known.at > at:
             known.started = min(known.started, at)
+            if known.rose_at and event.severity in SPOKEN_OF:
+                known.rose_at = min(known.rose_at, at)
             return SAME
         customer.signals[event.signal_id] = table.OpenSignal(
             signal_id=event.signal_id,
@@ -540,6 +542,7 @@ class CustomersStep:
             expires_at=None if event.expires_at is None else to_ms(event.expires_at),
             proposes_hold=event.proposes_hold or "",
             code=event.reasons[0].code if event.reasons else "",
+            rose_at=((known.rose_at if known is not None else 0) or at) if event.severity in SPOKEN_OF else 0,
             trace=trace,
         )
         while len(customer.signals) > table.MAX_SIGNALS:

@@ -108,8 +108,8 @@ def _tell(found: Report) -> None:
         return
     typer.echo(
         f"{found.since:%Y-%m-%d} to {found.until:%Y-%m-%d}\n"
-        f"{found.trials:,} trials of {found.window_days} days; {found.pending:,} more are pending; {found.withdrawn:,} nudges "
-        "were withdrawn and are none.\n"
+        f"{found.trials:,} trials of {found.window_days} days, of which {found.withdrawn:,} were taken back; "
+        f"{found.pending:,} more are pending.\n"
         "Shares are in %, with 95 % intervals.\n"
     )
     show(list(_rows(found)), Format.TABLE)
@@ -125,15 +125,12 @@ def _tell(found: Report) -> None:
 def _rows(found: Report) -> Iterator[dict[str, str]]:
     for treatment in found.treatments:
         name = treatment.treatment
-        few = {arm.arm: arm.too_few for arm in treatment.arms}
         for arm in treatment.arms:
-            response, cure = _share(arm.response, arm.too_few), _share(arm.self_cure, arm.too_few)
-            yield _row(name, arm.arm, f"{arm.trials:,}", response, cure)
+            yield _row(name, arm.arm, f"{arm.trials:,}", _share(arm.response, arm.too_few), _share(arm.self_cure, arm.too_few))
             name = ""
-        for gap in treatment.differences:
-            too_few = few[gap.arm] or few["control"]
-            what = "difference" if len(treatment.differences) == 1 else f"{gap.arm} - control"
-            yield _row("", what, "", _gap(gap.response, too_few), _gap(gap.self_cure, too_few))
+            if arm.arm == "control" and (gap := treatment.difference) is not None:
+                too_few = any(each.too_few for each in treatment.arms if each.arm != "outside")
+                yield _row("", "difference", "", _gap(gap.response, too_few), _gap(gap.self_cure, too_few))
 
 
 def _row(treatment: str, arm: str, trials: str, response: str, cure: str) -> dict[str, str]:

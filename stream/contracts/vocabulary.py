@@ -130,6 +130,10 @@ TRIGGERS: Final[tuple[Trigger, ...]] = get_args(Trigger)
 DecisionResult = Literal["issued", "deferred", "refused", "withdrawn", "control"]
 DECISION_RESULTS: Final[tuple[DecisionResult, ...]] = get_args(DecisionResult)
 
+Arm = Literal["treated", "control", "outside"]
+"""Of an experiment: given, held back, and all that could not have been held back."""
+ARMS: Final[tuple[Arm, ...]] = get_args(Arm)
+
 Verdict = Literal["allow", "defer", "refuse"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 

@@ -1,9 +1,14 @@
 """What the nudges are worth: what came after them, held against those who were left alone.
 
 Trial
-    A nudge that was issued and never withdrawn (arm: its experiment's, else `treated`), or a decision with the result `control`
-    (arm `control`): somebody who would have been written to and, for the experiment, was not. It begins when it was decided and
-    lasts 14 days. While the last event read lies within them it is pending, and counted as nothing else.
+    A nudge that was issued, or a decision with the result `control`: somebody who would have been written to and, for the
+    experiment, was not. It begins when it was decided and lasts 14 days. While the last event read lies within them it is
+    pending, and counted as nothing else. A nudge that was taken back stays a trial (intention to treat): what cured it cures
+    those who were held back too, and a control is never taken back.
+
+Arm
+    `treated`: a nudge whose experiment says so, to somebody who could have been held back. `control`: held back. `outside`: every
+    other nudge. Only the first two are compared.
 
 Response
     Within the trial the customer got in touch (any inbound contact), or an outbound contact came to more than arriving: clicked,
@@ -16,20 +21,20 @@ Self-cure
     then the graver.
 
 Intervals, all of 95 %
-    Of a share: Wilson's score interval. Of the difference of two shares, an arm minus control: Newcombe's hybrid score interval,
+    Of a share: Wilson's score interval. Of the difference of two shares, treated minus control: Newcombe's hybrid score interval,
     his method 10 (R. G. Newcombe, Statistics in Medicine 17, 1998, 857-872 and 873-890).
 
 Lead time
     Days from a customer's first nudge to their first `arrears_clock` signal after it: an instalment of their own that was missed.
     Preceded: the share of `arrears_clock` episodes (a signal_id; each holder of a joint account has one) in whose 120 days before
-    there was a nudge. Any nudge counts that was not withdrawn. Quartiles lie between neighbours, as numpy's do.
+    there was a nudge. Any nudge counts that was not taken back. Quartiles lie between neighbours, as numpy's do.
 
 Of fewer than the minimum nothing but the count is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import sqrt
 from statistics import NormalDist, quantiles
@@ -39,7 +44,7 @@ import msgspec
 
 from stream.contracts import contact_outcomes
 from stream.contracts.envelope import unwrap
-from stream.contracts.vocabulary import TREATMENTS, DecisionResult, IssueStatus, Severity, SignalStatus
+from stream.contracts.vocabulary import ARMS, TREATMENTS, Arm, DecisionResult, IssueStatus, Severity, SignalStatus
 from stream.engine.offline import Line
 from stream.errors import BadRecord
 
@@ -47,11 +52,6 @@ DAY: Final = 86_400_000
 WINDOW_DAYS: Final = 14
 BEFORE_DAYS: Final = 120
 MINIMUM: Final = 30
-CONTROL_LIMIT: Final = 0.10
-"""More of a treatment's trials than this must not be control."""
-
-TREATED: Final = "treated"
-CONTROL: Final = "control"
 ARREARS: Final = "arrears_clock"
 RESPONSES: Final = frozenset(
     {
@@ -95,10 +95,10 @@ class Gap(msgspec.Struct, frozen=True):
     high: float
 
 
-class Arm(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True):
     """The trials of one arm of a treatment. None: too few to say, or not known."""
 
-    arm: str
+    arm: Arm
     trials: int
     pending: int
     too_few: bool
@@ -107,9 +107,8 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """An arm minus control. None: too few in one of them, or not known."""
+    """Treated minus control. None: too few in one of them, or not known."""
 
-    arm: str
     response: Gap | None
     self_cure: Gap | None
 
@@ -118,9 +117,9 @@ class Treatment(msgspec.Struct, frozen=True):
     """One treatment."""
 
     treatment: str
-    arms: list[Arm]
-    differences: list[Difference]
-    """Where there is a control arm."""
+    arms: list[Figures]
+    difference: Difference | None
+    """Where somebody was treated and somebody held back."""
 
 
 class Quartiles(msgspec.Struct, frozen=True):
@@ -149,7 +148,6 @@ class Warn(msgspec.Struct, frozen=True):
 
     code: str
     text: str
-    treatment: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
@@ -163,9 +161,9 @@ class Report(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"
     minimum: int
     trials: int
     """Whose days are over."""
-    pending: int
     withdrawn: int
-    """Nudges that were taken back."""
+    """Of them: nudges that were taken back."""
+    pending: int
     treatments: list[Treatment]
     lead: Lead
     warnings: list[Warn]
@@ -248,10 +246,7 @@ class _Start(NamedTuple):
     at: int
     customer: str
     treatment: str
-    arm: str
-    experiment: bool
-    """Whether it is part of one."""
-    nudge: bool
+    arm: Arm
 
 
 class _Said(NamedTuple):
@@ -267,12 +262,13 @@ class _Said(NamedTuple):
 
 
 class _Trial:
-    __slots__ = ("at", "end", "responded", "signals", "start")
+    __slots__ = ("at", "end", "responded", "signals", "start", "withdrawn")
 
-    def __init__(self, start: _Start) -> None:
+    def __init__(self, start: _Start, withdrawn: bool) -> None:
         self.start = start
         self.at = start.at
         self.end = start.at + _WINDOW
+        self.withdrawn = withdrawn
         self.responded = False
         self.signals: dict[str, _Said] = {}
         """How each signal of the customer stands at the end."""
@@ -335,15 +331,15 @@ class Effect:
         if nudge.status == "withdrawn":
             self._withdrawn.add(nudge.nudge_id)
             return
-        arm = TREATED if nudge.experiment is None else nudge.experiment.arm
-        start = _Start(at, nudge.customer_id, nudge.treatment, arm, nudge.experiment is not None, True)
+        compared = nudge.experiment is not None and nudge.experiment.arm == "treated"
+        start = _Start(at, nudge.customer_id, nudge.treatment, "treated" if compared else "outside")
         self._issued[nudge.nudge_id] = min(start, self._issued.get(nudge.nudge_id, start))
 
     def _hear_decision(self, decision: _Decision) -> None:
         assert self._people is None, "trials come first"
         at = self._span.saw(decision.decided_at)
         if decision.result == "control" and not decision.shadow:  # a policy that is only tried out holds nobody back
-            start = _Start(at, decision.customer_id, decision.treatment, CONTROL, True, False)
+            start = _Start(at, decision.customer_id, decision.treatment, "control")
             self._controls[decision.decision_id] = min(start, self._controls.get(decision.decision_id, start))
 
     def _hear_signal(self, signal: _Signal) -> None:
@@ -374,48 +370,44 @@ class Effect:
     def _trials(self) -> dict[str, list[_Trial]]:
         if self._people is None:
             self._people = {}
-            issued = (start for name, start in self._issued.items() if name not in self._withdrawn)
-            for start in (*issued, *self._controls.values()):
-                self._people.setdefault(start.customer, []).append(_Trial(start))
+            for name, start in (*self._issued.items(), *self._controls.items()):
+                self._people.setdefault(start.customer, []).append(_Trial(start, name in self._withdrawn))
         return self._people
 
     # --- the report
 
     def report(self, minimum: int = MINIMUM) -> Report:
         """The figures of all that was read; `minimum` is 1 or more."""
-        by_treatment: dict[str, dict[str, list[_Trial]]] = {}
-        for trials in self._trials().values():
-            for trial in trials:
-                by_treatment.setdefault(trial.start.treatment, {}).setdefault(trial.start.arm, []).append(trial)
-        names = sorted(by_treatment, key=_place)
-        treatments = [self._treatment(name, by_treatment[name], minimum) for name in names]
-        arms = [arm for treatment in treatments for arm in treatment.arms]
         span = self._span
+        every = [trial for trials in self._trials().values() for trial in trials]
+        over = [trial for trial in every if span.last is not None and trial.end <= span.last]
+        by_treatment: dict[str, list[_Trial]] = {}
+        for trial in every:
+            by_treatment.setdefault(trial.start.treatment, []).append(trial)
         return Report(
             since=None if span.first is None else _moment(span.first),
             until=None if span.last is None else _moment(span.last),
             window_days=WINDOW_DAYS,
             minimum=minimum,
-            trials=sum(arm.trials for arm in arms),
-            pending=sum(arm.pending for arm in arms),
-            withdrawn=len(self._withdrawn),
-            treatments=treatments,
+            trials=len(over),
+            withdrawn=sum(trial.withdrawn for trial in over),
+            pending=len(every) - len(over),
+            treatments=[self._treatment(name, by_treatment[name], minimum) for name in sorted(by_treatment, key=_place)],
             lead=self._lead(minimum),
-            warnings=[*self._gaps(), *(one for name in names for one in _limits(name, by_treatment[name]))],
+            warnings=list(self._gaps()),
         )
 
-    def _treatment(self, name: str, arms: Mapping[str, list[_Trial]], minimum: int) -> Treatment:
-        counted = {arm: self._arm(arm, arms[arm], minimum) for arm in sorted(arms, key=lambda arm: (arm == CONTROL, arm))}
-        control = counted.get(CONTROL)
-        differences = [] if control is None else [_against(arm, control) for arm in counted.values() if arm is not control]
-        return Treatment(name, list(counted.values()), differences)
+    def _treatment(self, name: str, trials: list[_Trial], minimum: int) -> Treatment:
+        arms = {arm: self._figures(arm, own, minimum) for arm in ARMS if (own := [one for one in trials if one.start.arm == arm])}
+        compared = "treated" in arms and "control" in arms
+        difference = _against(arms["treated"], arms["control"]) if compared else None
+        return Treatment(name, list(arms.values()), difference)
 
-    def _arm(self, arm: str, trials: Iterable[_Trial], minimum: int) -> Arm:
-        trials = list(trials)
+    def _figures(self, arm: Arm, trials: list[_Trial], minimum: int) -> Figures:
         assert self._span.last is not None
         over = [trial for trial in trials if trial.end <= self._span.last]
         told = len(over) >= minimum
-        return Arm(
+        return Figures(
             arm=arm,
             trials=len(over),
             pending=len(trials) - len(over),
@@ -426,7 +418,8 @@ class Effect:
 
     def _lead(self, minimum: int) -> Lead:
         nudged = {
-            customer: sorted(trial.at for trial in trials if trial.start.nudge) for customer, trials in self._trials().items()
+            customer: sorted(trial.at for trial in trials if trial.start.arm != "control" and not trial.withdrawn)
+            for customer, trials in self._trials().items()
         }
         preceded, after = 0, dict[str, int]()
         for at, customer in self._missed.values():
@@ -453,31 +446,13 @@ class Effect:
             yield Warn("unreadable", f"Records that could not be read, or that the job refused: {self._span.unreadable:,}.")
 
 
-def _limits(name: str, arms: Mapping[str, list[_Trial]]) -> Iterable[Warn]:
-    """What is wrong with the experiment on a treatment."""
-    control = len(arms.get(CONTROL, ()))
-    if not control:
-        return
-    of = sum(map(len, arms.values()))
-    if control > CONTROL_LIMIT * of:
-        text = f"{name}: {control:,} of {of:,} trials are control, more than {CONTROL_LIMIT:.0%}."
-        yield Warn("control_share", text, name)
-    outside = sum(not trial.start.experiment for trial in arms.get(TREATED, ()))
-    if outside:
-        text = (
-            f"{name}: {outside:,} of {len(arms[TREATED]):,} treated trials lie outside the experiment: the difference to "
-            "control is not between equals."
-        )
-        yield Warn("outside_experiment", text, name)
-
-
-def _against(arm: Arm, control: Arm) -> Difference:
+def _against(treated: Figures, control: Figures) -> Difference:
     def gap(one: Share | None, other: Share | None) -> Gap | None:
         if one is None or other is None:
             return None
-        return Gap(*(round(number, 4) for number in newcombe(one.count, arm.trials, other.count, control.trials)))
+        return Gap(*(round(number, 4) for number in newcombe(one.count, treated.trials, other.count, control.trials)))
 
-    return Difference(arm.arm, gap(arm.response, control.response), gap(arm.self_cure, control.self_cure))
+    return Difference(gap(treated.response, control.response), gap(treated.self_cure, control.self_cure))
 
 
 def _share(count: int, of: int) -> Share:

@@ -81,6 +81,8 @@ class OpenSignal(msgspec.Struct, omit_defaults=True):
     proposes_hold: str = ""
     code: str = ""
     """Of its first reason."""
+    rose_at: int = 0
+    """When it last came to be of medium severity or more; 0 while it is not."""
     trace: bytes = b""
 
 

@@ -159,10 +159,9 @@ def _causes(turn: Turn) -> Grounds:
     causes = _holds(turn) if customer.holds else {}
     _proposals(causes, turn)
     if turn.specialist and turn.wanted >= 2 and turn.spoken and ladder.is_vulnerable(turn) and _fresh(turn):
-        first = min(turn.spoken, key=lambda each: (each.started, each.signal_id))
-        asked = next((each for each in customer.escalations if each.startswith("vulnerable:")), None)
-        cause = asked if asked is not None and customer.escalations[asked].body else f"vulnerable:{first.signal_id}"
-        causes[cause] = partial(_of_vulnerable, first.started, turn)
+        since = min(each.rose_at for each in turn.spoken)
+        asked = next((name for name, each in customer.escalations.items() if name.startswith("vulnerable:") and each.body), None)
+        causes[asked or f"vulnerable:{since}"] = partial(_of_vulnerable, since, turn)
     causes.update(_care(turn))
     since = customer.unreachable_since
     if since and turn.clock >= since + turn.policy.ladder.contactability_days * DAY and _fresh(turn):

@@ -236,58 +236,87 @@ def _after_talk(customer: Customer, rule: Gap, tz: ZoneInfo, subject: Subject, a
     return Spans(rule, "contact_cap", {"conversations": now, "days": rule.days}, spans)
 
 
-def checks(
-    customer: Customer,
-    channel: str,
-    at: int,
-    policy: Policy,
-    subject: Subject,
-    *,
-    operator: Operator,
-    contact_from: int | None = None,
-) -> list[Check]:
-    """Every rule that binds a nudge about a subject on this channel at `at` or later, in the order a person would ask them."""
-    basics, profile, account_ids = policy.basics, customer.profile, subject.account_ids
-    found = [Check(basics.customer_known, "customer_unknown", {}, permitted=profile is not None)]
-    tz = zone(profile.time_zone) if profile is not None else None
-    found.append(Check(basics.zone_known, "zone_unknown", {}, permitted=tz is not None))
-    if profile is not None:
-        found += _profile_checks(profile, channel, policy, customer)
-    guarantor = any(
-        (account := customer.accounts.get(account_id)) is not None and account.role == "guarantor" for account_id in account_ids
-    )
-    found.append(Check(basics.own_account, "not_a_holder", {}, permitted=not guarantor))
-    own = holds.own(customer, account_ids, channel, subject.treatment, policy)
-    if customer.overflow:
-        own.append(("more_than_can_be_kept", (0, None)))
-    if customer.crowded_until:
-        own.append(("more_than_can_be_kept", (0, customer.crowded_until)))
-    found.append(Spans(basics.no_hold, "hold_placed", _in_force(own, at), [span for _, span in own], backdates=True))
-    shared = holds.shared(customer, account_ids, subject.treatment, policy)
-    spans = [span for _, span in shared]
-    found.append(Spans(basics.no_shared_hold, "shared_hold_placed", _in_force(shared, at), spans, backdates=True))
-    cases: list[Span] = [(case.opened_at, case.closed_at) for case in customer.cases.values()]
-    is_open = sum(start <= at and (end is None or at < end) for start, end in cases)
-    found.append(Spans(basics.no_open_case, "case_opened", {"open": is_open}, cases, backdates=True))
-    stopped = operator.stopped or customer.stopped
-    found.append(Check(basics.not_stopped, "nudges_stopped", {"stopped": int(stopped)}, permitted=not stopped))
-    snoozes = snooze_spans((operator.snoozes, customer.snoozes), subject.detectors)
-    found.append(Spans(basics.not_snoozed, "snoozed", {"snoozes": len(snoozes)}, snoozes))
-    if contact_from is not None:
-        stale = subject.seen_at is not None and subject.seen_at < contact_from
-        found.append(Spans(basics.contact_from, "before_contact_from", {}, [(0, None if stale else contact_from)]))
-    if subject.closes:
-        window: list[Span] = [(0, subject.opens), (subject.closes, None)]
-        found.append(Spans(basics.in_time, "date_past", {}, window))
-    days = policy.treatments[subject.treatment].cool_down_days if subject.treatment in policy.treatments else 0
-    if days and not subject.nudge_id:
-        given = [each.not_before for each in customer.nudges if each.counts and each.treatment == subject.treatment]
-        rest: list[Span] = [(0, max(given) + days * DAY)] if given else []
-        found.append(Spans(basics.cool_down, "cool_down", {"given": len(given), "days": days}, rest, lasting=False))
-    if profile is not None and tz is not None:
-        found += _calendar_checks(customer, profile, tz, channel, policy, at, subject)
-    today = dt.date(1970, 1, 1) + dt.timedelta(days=at // DAY)
-    return [check for check in found if check.rule.in_force <= today]
+class Gate:
+    """The rules that bind a nudge about a subject, made ready for one customer; what holds for every channel is worked out once.
+    """
+
+    __slots__ = ("_after", "_at", "_before", "_customer", "_policy", "_subject", "_tz")
+
+    def __init__(
+        self,
+        customer: Customer,
+        at: int,
+        policy: Policy,
+        subject: Subject,
+        *,
+        operator: Operator,
+        contact_from: int | None = None,
+    ) -> None:
+        self._customer, self._at, self._policy, self._subject = customer, at, policy, subject
+        basics, profile = policy.basics, customer.profile
+        self._tz = zone(profile.time_zone) if profile is not None else None
+        self._before = [
+            Check(basics.customer_known, "customer_unknown", {}, permitted=profile is not None),
+            Check(basics.zone_known, "zone_unknown", {}, permitted=self._tz is not None),
+        ]
+        self._after = self._common(operator, contact_from)
+
+    def _common(self, operator: Operator, contact_from: int | None) -> list[Check]:
+        customer, at, subject, basics = self._customer, self._at, self._subject, self._policy.basics
+        shared = holds.shared(customer, subject.account_ids, subject.treatment, self._policy)
+        spans = [span for _, span in shared]
+        found: list[Check] = [
+            Spans(basics.no_shared_hold, "shared_hold_placed", _in_force(shared, at), spans, backdates=True)
+        ]
+        cases: list[Span] = [(case.opened_at, case.closed_at) for case in customer.cases.values()]
+        is_open = sum(start <= at and (end is None or at < end) for start, end in cases)
+        found.append(Spans(basics.no_open_case, "case_opened", {"open": is_open}, cases, backdates=True))
+        stopped = operator.stopped or customer.stopped
+        found.append(Check(basics.not_stopped, "nudges_stopped", {"stopped": int(stopped)}, permitted=not stopped))
+        snoozes = snooze_spans((operator.snoozes, customer.snoozes), subject.detectors)
+        found.append(Spans(basics.not_snoozed, "snoozed", {"snoozes": len(snoozes)}, snoozes))
+        if contact_from is not None:
+            stale = subject.seen_at is not None and subject.seen_at < contact_from
+            found.append(Spans(basics.contact_from, "before_contact_from", {}, [(0, None if stale else contact_from)]))
+        if subject.closes:
+            window: list[Span] = [(0, subject.opens), (subject.closes, None)]
+            found.append(Spans(basics.in_time, "date_past", {}, window))
+        treatments = self._policy.treatments
+        days = treatments[subject.treatment].cool_down_days if subject.treatment in treatments else 0
+        if days and not subject.nudge_id:
+            given = [each.not_before for each in customer.nudges if each.counts and each.treatment == subject.treatment]
+            rest: list[Span] = [(0, max(given) + days * DAY)] if given else []
+            found.append(Spans(basics.cool_down, "cool_down", {"given": len(given), "days": days}, rest, lasting=False))
+        return found
+
+    def checks(self, channel: str) -> list[Check]:
+        """Every rule that binds on a channel from the instant on, in the order a person would ask them."""
+        customer, at, policy, account_ids = self._customer, self._at, self._policy, self._subject.account_ids
+        basics, profile = policy.basics, customer.profile
+        found = list(self._before)
+        if profile is not None:
+            found += _profile_checks(profile, channel, policy, customer)
+        guarantor = any(
+            (account := customer.accounts.get(account_id)) is not None and account.role == "guarantor"
+            for account_id in account_ids
+        )
+        found.append(Check(basics.own_account, "not_a_holder", {}, permitted=not guarantor))
+        own = holds.own(customer, account_ids, channel, self._subject.treatment, policy)
+        if customer.overflow:
+            own.append(("more_than_can_be_kept", (0, None)))
+        if customer.crowded_until:
+            own.append(("more_than_can_be_kept", (0, customer.crowded_until)))
+        found.append(Spans(basics.no_hold, "hold_placed", _in_force(own, at), [span for _, span in own], backdates=True))
+        found += self._after
+        if profile is not None and self._tz is not None:
+            found += _calendar_checks(customer, profile, self._tz, channel, policy, at, self._subject)
+        today = dt.date(1970, 1, 1) + dt.timedelta(days=at // DAY)
+        return [check for check in found if check.rule.in_force <= today]
+
+    @property
+    def shut(self) -> bool:
+        """Whether no instant is permitted on any channel, by a rule that does not ask for the channel."""
+        return any(check.clear_at(self._at) is None for check in (*self._before, *self._after))
 
 
 def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Verdict:
@@ -351,10 +380,8 @@ def may_contact(
     `allow`: from `at`, until `not_after`. `defer`: from `not_before` on, by all that is known. `refuse`: no instant
     is known at which it would be permitted.
     """
-    found = checks(
-        customer, channel, at, policy, subject or Subject(), operator=operator or Operator(), contact_from=contact_from
-    )
-    return judge(found, channel, at, policy)
+    gate = Gate(customer, at, policy, subject or Subject(), operator=operator or Operator(), contact_from=contact_from)
+    return judge(gate.checks(channel), channel, at, policy)
 
 
 def breach(nudge: Nudge, found: Sequence[Check], clock: int) -> Check | None:

@@ -18,7 +18,7 @@ from stream.tables.customer import MAX_NUDGES, Episode, Nudge, OpenSignal, Trial
 from stream.treatment import commitments, effects, offers, reminders
 from stream.treatment.checks import Check
 from stream.treatment.local_time import DAY, from_ms
-from stream.treatment.permission import HOUR, Subject, Verdict, checks, judge
+from stream.treatment.permission import HOUR, Gate, Subject, Verdict, judge
 from stream.treatment.policy import TreatmentPolicy
 from stream.treatment.safety import in_control, may_be_compared
 from stream.treatment.turn import Turn, reasons_of
@@ -63,6 +63,7 @@ def treat(turn: Turn) -> None:
 def _end(turn: Turn) -> None:
     """Ends the episodes that nothing calls for any more."""
     customer = turn.customer
+    speakable = {each.signal_id for each in turn.spoken}
     for name, episode in list(customer.episodes.items()):
         if episode.treatment == RECOGNITION:
             late = turn.clock >= _thanks_end(episode, turn)
@@ -75,7 +76,7 @@ def _end(turn: Turn) -> None:
                 continue
             reminders.end(episode, turn)
         else:
-            episode.signal_ids = [each for each in episode.signal_ids if each in turn.trouble]
+            episode.signal_ids = [each for each in episode.signal_ids if each in speakable]
             if episode.signal_ids:
                 if not episode.nudge_id and episode.subject not in episode.signal_ids:
                     _name(episode, turn)
@@ -113,8 +114,8 @@ def _set_aside(episode: Episode, turn: Turn) -> None:
 
 def _name(episode: Episode, turn: Turn) -> None:
     """Subject and start of an episode: its first signal's."""
-    first = min((turn.trouble[each] for each in episode.signal_ids), key=lambda each: (each.started, each.signal_id))
-    episode.subject, episode.start = first.signal_id, first.started
+    first = min((turn.trouble[each] for each in episode.signal_ids), key=lambda each: (each.rose_at, each.signal_id))
+    episode.subject, episode.start = first.signal_id, first.rose_at
 
 
 def _active(turn: Turn) -> list[str]:
@@ -123,7 +124,7 @@ def _active(turn: Turn) -> list[str]:
     """
     active: list[str] = []
     customer = turn.customer
-    if turn.trouble and not turn.specialist and turn.wanted >= customer.rung:
+    if turn.spoken and not turn.specialist:
         active = _on_rung(turn)
     if customer.plans:
         for due in reminders.instalments(turn):
@@ -139,16 +140,21 @@ def _active(turn: Turn) -> list[str]:
 
 
 def _on_rung(turn: Turn) -> list[str]:
-    """The treatments of the rung. A signal is spoken of by one of them: by the one that has it, else by the first it fits."""
+    """The treatments of the rung. A signal is spoken of by one of them: by the one that has it, else by the first it fits.
+
+    Who stands higher than is called for now gets what is called for, about what has not been spoken of yet.
+    """
     customer = turn.customer
+    level = min(customer.rung, turn.wanted)
     # What only adds up other signs is spoken of only where there is nothing else to speak of.
     spoken_of = [each for each in turn.spoken if each.detector not in turn.policy.ladder.combined] or turn.spoken
     names = [
         name
         for name, each in turn.policy.treatments.items()
-        if each.rung == customer.rung and name not in (RECOGNITION, reminders.PAYMENT, reminders.PLAN)
+        if each.rung == level and name not in (RECOGNITION, reminders.PAYMENT, reminders.PLAN)
     ]
-    taken = {each for name in names if name in customer.episodes for each in customer.episodes[name].signal_ids}
+    holders = names if level == customer.rung else list(customer.episodes)
+    taken = {each for name in holders if name in customer.episodes for each in customer.episodes[name].signal_ids}
     active: list[str] = []
     for name in names:
         fitting = [each for each in spoken_of if each.signal_id not in taken and _fits(name, each, turn)]
@@ -352,11 +358,11 @@ def _best(
     patience = turn.start + turn.policy.preferred_wait_hours * HOUR
     breaker = _breaker(turn)
     verdicts: list[Verdict] = []
-    for channel in order:
-        found = checks(
-            customer, channel, turn.start, turn.policy, subject,
-            operator=turn.moment.operator, contact_from=turn.moment.contact_from,
-        )  # fmt: skip
+    gate = Gate(
+        customer, turn.start, turn.policy, subject, operator=turn.moment.operator, contact_from=turn.moment.contact_from
+    )
+    for channel in order[:1] if gate.shut else order:
+        found = gate.checks(channel)
         verdict = judge([*found, breaker], channel, turn.start, turn.policy)
         if verdict.result == "allow" and not turn.moment.gauge.allows(turn.policy, turn.clock):
             # This one would be one too many: it trips the breaker, and waits with all that come after it.

@@ -13,7 +13,7 @@ from stream.contracts.nudges import NudgeRecord
 from stream.tables.customer import Escalation, Nudge
 from stream.treatment.checks import Check
 from stream.treatment.local_time import from_ms
-from stream.treatment.permission import RuleVerdict, Subject, breach, checks
+from stream.treatment.permission import Gate, RuleVerdict, Subject, breach
 from stream.treatment.turn import Turn
 
 _nudges: Final = msgspec.json.Decoder(NudgeRecord)
@@ -33,10 +33,8 @@ def take_back(turn: Turn) -> None:
         if because:
             withdraw(nudge, because, turn)
         elif told:
-            found = checks(
-                turn.customer, nudge.channel, turn.clock, turn.policy, subject_of(nudge, turn), operator=turn.moment.operator
-            )
-            broken = breach(nudge, found, turn.clock)
+            gate = Gate(turn.customer, turn.clock, turn.policy, subject_of(nudge, turn), operator=turn.moment.operator)
+            broken = breach(nudge, gate.checks(nudge.channel), turn.clock)
             if broken is not None:
                 withdraw(nudge, broken.because, turn, broken)
 

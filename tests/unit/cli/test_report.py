@@ -61,7 +61,7 @@ def test_a_folder_is_reported_for_people(folders: tuple[Path, Path]) -> None:
     assert told.exit_code == 0, told.output
     assert [line.rstrip() for line in told.stdout.splitlines()] == [
         "2026-03-01 to 2026-03-21",
-        "44 trials of 14 days; 0 more are pending; 0 nudges were withdrawn and are none.",
+        "44 trials of 14 days, of which 0 were taken back; 0 more are pending.",
         "Shares are in %, with 95 % intervals.",
         "",
         "treatment  arm         trials  response          self-cure",
@@ -82,7 +82,7 @@ def test_a_folder_is_reported_for_programs_with_a_minimum_of_ones_own(folders: t
     found = json.loads(ews("--in", str(out), "--inputs", str(inputs), "--minimum", "4", "-o", "json").stdout)
     assert (found["from"], found["to"], found["minimum"]) == ("2026-03-01T12:00:00Z", "2026-03-21T12:00:00Z", 4)
     [treatment] = found["treatments"]
-    [difference] = treatment["differences"]
+    difference = treatment["difference"]
     assert difference["response"]["difference"] == 0.25
     assert difference["self_cure"] == {"difference": 0.0, "low": -0.0876, "high": 0.4899}
     assert found["lead"]["days"] == {"lower": 20.0, "median": 20.0, "upper": 20.0}

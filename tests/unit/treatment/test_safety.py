@@ -254,19 +254,25 @@ def test_it_outlives_a_restart() -> None:
     last.restore([*before.drained.rows, *again.drain().rows])
 
 
-def test_the_count_of_the_hour_and_the_people_who_are_known_outlive_a_restart() -> None:
-    bank = town(210)
-    for number in range(210, 260):
-        bank.customer(START, f"C{number:04}")
-    bank.tick(READY - MINUTE)
-    step = bank.run(policy=with_safety(breaker_people=25)).step
-    rows = bank.run().drained.rows
-    step = new_step(policy=with_safety(breaker_people=25))
-    step.restore(rows)
+def test_the_people_who_are_known_and_the_count_of_the_hour_outlive_a_restart() -> None:
+    bank = town(40, 220)
+    step = new_step()
+    step.restore(bank.run().drained.rows)
     later = Bank()
     later.tick(READY)
     said = more(step, later)
     assert len(people(said)) == 26, "a tenth of 260"
+    half = town(15)
+    half.tick(READY)
+    step = new_step()
+    step.restore(half.run().drained.rows)
+    later = Bank()
+    for number in range(10):
+        later.customer(READY + MINUTE, f"D{number}")
+        later.signal(START, f"T{number}", customer=f"D{number}")
+        late(later, READY + MINUTE)
+    later.tick(READY + 2 * MINUTE)
+    assert len(people(more(step, later))) == 5
 
 
 def test_it_does_not_take_back_what_has_been_said() -> None:
