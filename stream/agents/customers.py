@@ -531,6 +531,7 @@ class CustomersStep:
             if known.rose_at and event.severity in SPOKEN_OF:
                 known.rose_at = min(known.rose_at, at)
             return SAME
+        rose_at, fell_at = self._rose_and_fell(known, event.severity in SPOKEN_OF, at)
         customer.signals[event.signal_id] = table.OpenSignal(
             signal_id=event.signal_id,
             detector=event.detector,
@@ -542,7 +543,8 @@ class CustomersStep:
             expires_at=None if event.expires_at is None else to_ms(event.expires_at),
             proposes_hold=event.proposes_hold or "",
             code=event.reasons[0].code if event.reasons else "",
-            rose_at=((known.rose_at if known is not None else 0) or at) if event.severity in SPOKEN_OF else 0,
+            rose_at=rose_at,
+            fell_at=fell_at,
             trace=trace,
         )
         while len(customer.signals) > table.MAX_SIGNALS:
@@ -556,6 +558,15 @@ class CustomersStep:
             return False  # other words alone: nothing is decided by them
         proposed = event.proposes_hold or (known is not None and known.proposes_hold)
         return True if proposed else SAME
+
+    def _rose_and_fell(self, known: table.OpenSignal | None, high: bool, at: int) -> tuple[int, int]:
+        """Since when a signal can be spoken of, and since when not any more; what is less only for a while has not fallen."""
+        if known is None:
+            return (at if high else 0), 0
+        if not high:
+            return known.rose_at, known.fell_at or (at if known.rose_at else 0)
+        long = known.fell_at and at >= known.fell_at + self._policy.ladder.recognition_clear_days * DAY
+        return (at if long or not known.rose_at else known.rose_at), 0
 
     def _tell_facts(self, customer: Customer, event: account_facts.AccountFactsRecord, trace: bytes) -> New:
         if event.removed:

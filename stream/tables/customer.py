@@ -82,7 +82,9 @@ class OpenSignal(msgspec.Struct, omit_defaults=True):
     code: str = ""
     """Of its first reason."""
     rose_at: int = 0
-    """When it last came to be of medium severity or more; 0 while it is not."""
+    """When it last came to be of medium severity or more, after it had been less for long; 0 while it never was."""
+    fell_at: int = 0
+    """When it last fell below that; 0 while it has not."""
     trace: bytes = b""
 
 
@@ -293,7 +295,17 @@ class Plan(msgspec.Struct, omit_defaults=True):
     accepted_at: int = 0
     """0 while it is only offered."""
     ended_at: int = 0
-    """When it was replaced by another, declined, or its last instalment was decided."""
+    """When it was replaced by another, or declined."""
+    done_at: int = 0
+    """When the last of its instalments was decided."""
+    watched: bool = False
+    """Whether its account tells of payments towards it."""
+    thanked: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is agreed and not yet at its end."""
+        return bool(self.accepted_at) and not self.ended_at and not self.done_at
 
 
 class Payment(msgspec.Struct, omit_defaults=True):

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.ids import derive
 from stream.contracts.money import to_text
+from stream.tables.customer import Payment as Paid
 from stream.tables.customer import Plan, Promise
-from stream.treatment.local_time import DAY, from_ms
+from stream.treatment.local_time import DAY, LATEST, from_ms
 from stream.treatment.promises import Commitment, Judgement, Payment, allocate, deadline, judge
 from stream.treatment.turn import Turn
 
@@ -47,10 +48,7 @@ def decide(turn: Turn) -> None:
     customer = turn.customer
     if not customer.promises and not customer.plans:
         return
-    promises = {f"promise:{each.promise_id}": each for each in customer.promises.values()}
-    awaited = {name: _of_promise(name, each, turn) for name, each in promises.items()}
-    for plan in customer.plans.values():
-        awaited |= _of_plan(plan, turn)
+    awaited = _all(turn)
     if not awaited:
         return
     payments = [
@@ -59,17 +57,11 @@ def decide(turn: Turn) -> None:
     paid = allocate(awaited.values(), payments)
     part = turn.policy.ladder.promise_part_percent
     judged = {name: judge(each, paid[name], turn.clock, part) for name, each in awaited.items()}
-    for name, promise in promises.items():
-        _settle(promise, judged[name], turn)
+    for promise in customer.promises.values():
+        _settle(promise, judged[f"promise:{promise.promise_id}"], turn)
     for plan in customer.plans.values():
-        for number, instalment in enumerate(plan.instalments):
-            if (name := f"plan:{plan.offer_id}:{number}") in judged:
-                was = instalment.status
-                instalment.status = judged[name]
-                if was != instalment.status:
-                    instalment.decided_at = turn.clock
-        if plan.accepted_at and not plan.ended_at and all(each.status != "open" for each in plan.instalments):
-            plan.ended_at = turn.clock
+        if plan.watched:
+            _settle_plan(plan, judged, turn)
 
 
 def _settle(promise: Promise, judged: Judgement, turn: Turn) -> None:
@@ -79,22 +71,33 @@ def _settle(promise: Promise, judged: Judgement, turn: Turn) -> None:
         unwatch(promise, turn)
 
 
-def _of_promise(name: str, promise: Promise, turn: Turn) -> Commitment:
-    due = dt.date.fromisoformat(promise.due_date)
-    until = due_until(promise.due_date, turn)
-    return Commitment(name, promise.account_id, promise.currency, promise.amount, promise.made_at, due, until)
+def _settle_plan(plan: Plan, judged: dict[str, Judgement], turn: Turn) -> None:
+    for number, each in enumerate(plan.instalments):
+        now = judged[f"plan:{plan.offer_id}:{number}"]
+        if now != each.status:
+            each.status, each.decided_at = now, turn.clock
+    decided = all(each.status != "open" for each in plan.instalments)
+    plan.done_at = (plan.done_at or turn.clock) if decided else 0
+    if plan.done_at and turn.clock >= max(each.decided_at for each in plan.instalments) + WATCHED_AFTER:
+        unwatch_plan(plan, turn)
 
 
-def _of_plan(plan: Plan, turn: Turn) -> dict[str, Commitment]:
-    if not plan.accepted_at or plan.ended_at:
-        return {}
-    return {
-        (name := f"plan:{plan.offer_id}:{number}"): Commitment(
-            name, plan.account_id, plan.currency, each.amount, plan.accepted_at,
-            dt.date.fromisoformat(each.due_date), due_until(each.due_date, turn),
-        )
-        for number, each in enumerate(plan.instalments)
-    }  # fmt: skip
+def _all(turn: Turn) -> dict[str, Commitment]:
+    """Everything that money may have been paid towards, also what is decided: its money is spent."""
+    found = {}
+    for promise in turn.customer.promises.values():
+        name = f"promise:{promise.promise_id}"
+        due = dt.date.fromisoformat(promise.due_date)
+        until = due_until(promise.due_date, turn)
+        found[name] = Commitment(name, promise.account_id, promise.currency, promise.amount, promise.made_at, due, until)
+    for plan in turn.customer.plans.values():
+        if plan.accepted_at:
+            for number, each in enumerate(plan.instalments):
+                name = f"plan:{plan.offer_id}:{number}"
+                until = min(due_until(each.due_date, turn), plan.ended_at or LATEST)
+                due = dt.date.fromisoformat(each.due_date)
+                found[name] = Commitment(name, plan.account_id, plan.currency, each.amount, plan.accepted_at, due, until)
+    return found
 
 
 def broken(turn: Turn) -> list[Broken]:
@@ -132,25 +135,46 @@ def times(turn: Turn) -> list[int]:
         elif promise.watched:
             found.append(promise.decided_at + WATCHED_AFTER)
     for plan in customer.plans.values():
-        if plan.accepted_at and not plan.ended_at:
+        if plan.watched:
             found += [due_until(each.due_date, turn) for each in plan.instalments if each.status == "open"]
+            found += [each.decided_at + WATCHED_AFTER for each in plan.instalments if each.status != "open"]
     found += [each.decided_at + ladder.broken_promise_days * DAY for each in broken(turn)]
     return found
 
 
 def forget(turn: Turn) -> None:
-    """Drops what was decided long ago, and the payments that nothing waits for any more."""
+    """Drops what was decided long ago, and the payments that nothing waits for any more.
+
+    What was decided is remembered for as long as money that it took could be counted for something else.
+    """
     customer, clock = turn.customer, turn.clock
-    for promise in list(customer.promises.values()):
-        if promise.status != "open" and not promise.watched and promise.decided_at <= clock - KEPT:
-            del customer.promises[promise.promise_id]
+    if customer.payments:
+        live = [each for name, each in _all(turn).items() if _waits(name, turn)]
+        customer.payments = {
+            event_id: payment
+            for event_id, payment in customer.payments.items()
+            if any(_within(payment, each) for each in live)
+        }
+    if not customer.payments:
+        for promise in list(customer.promises.values()):
+            if promise.status != "open" and not promise.watched and promise.decided_at <= clock - KEPT:
+                del customer.promises[promise.promise_id]
     for plan in list(customer.plans.values()):
-        over = plan.ended_at or (0 if plan.accepted_at else plan.offered_at + turn.policy.plans.offer_days * DAY)
-        if over and over <= clock - KEPT:
-            _watch_plan(plan, turn, "unwatch_promise")
+        over = plan.ended_at or plan.done_at or (0 if plan.accepted_at else plan.offered_at + turn.policy.plans.offer_days * DAY)
+        if over and over <= clock - KEPT and not plan.watched and not (plan.accepted_at and customer.payments):
             del customer.plans[plan.offer_id]
-    if customer.payments and not customer.promises and not customer.plans:
-        customer.payments = {}
+
+
+def _waits(name: str, turn: Turn) -> bool:
+    kind, _, rest = name.partition(":")
+    if kind == "promise":
+        return turn.customer.promises[rest].watched
+    return turn.customer.plans[rest.rpartition(":")[0]].watched
+
+
+def _within(payment: Paid, commitment: Commitment) -> bool:
+    mine = payment.account_id == commitment.account_id and payment.currency == commitment.currency
+    return mine and commitment.made_at <= payment.at < commitment.deadline
 
 
 # --- orders to the accounts
@@ -168,8 +192,10 @@ def unwatch(promise: Promise, turn: Turn) -> None:
 
 
 def unwatch_plan(plan: Plan, turn: Turn) -> None:
-    """Ends the watch of a plan, where it was agreed."""
-    _watch_plan(plan, turn, "unwatch_promise")
+    """Ends the watch of a plan, where there is one."""
+    if plan.watched:
+        plan.watched = False
+        _watch_plan(plan, turn, "unwatch_promise")
 
 
 def accept(plan: Plan, at: int, turn: Turn) -> None:
@@ -178,9 +204,10 @@ def accept(plan: Plan, at: int, turn: Turn) -> None:
         return
     for other in turn.customer.plans.values():
         if other.account_id == plan.account_id and other.accepted_at and not other.ended_at:
-            other.ended_at = at
-            _watch_plan(other, turn, "unwatch_promise")
-    plan.accepted_at = at
+            if not other.done_at:
+                other.ended_at = at
+            unwatch_plan(other, turn)
+    plan.accepted_at, plan.watched = at, True
     _watch_plan(plan, turn, "watch_promise")
 
 
@@ -191,8 +218,6 @@ def _order(promise: Promise, turn: Turn, kind: str) -> None:
 
 
 def _watch_plan(plan: Plan, turn: Turn, kind: str) -> None:
-    if not plan.accepted_at:
-        return
     total = sum(each.amount for each in plan.instalments)
     order_id = derive("plan", turn.customer.customer_id, plan.offer_id)
     _say(order_id, plan.offer_id, plan.account_id, total, plan.currency, plan.instalments[-1].due_date, kind, turn)

@@ -54,8 +54,7 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
         if promise.watched:
             commitments.unwatch(promise, turn)
     for plan in customer.plans.values():
-        if not plan.ended_at:
-            commitments.unwatch_plan(plan, turn)
+        commitments.unwatch_plan(plan, turn)
     for episode in customer.episodes.values():
         reminders.end(episode, turn)
     for order in customer.orders.values():

@@ -73,7 +73,10 @@ BECAUSE: Final = {
     "customer_reachable": "the customer can be reached again",
     "customer_paid": "what it was about has been paid",
     "contact_cap": "other contacts left no room for it",
+    "date_moved": "the date it was about no longer stands",
+    "promise_not_kept": "the payment behind it came back",
     "date_past": "the date it was about is over",
+    "days_recounted": "the days past due were counted anew, and are fewer",
     "passed_on": "it was passed on to a team of specialists",
 }
 TRIGGERS: Final = {

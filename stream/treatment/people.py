@@ -32,6 +32,8 @@ FORGOTTEN: int = 90 * DAY
 """How long a request that has ended is remembered."""
 NO_CONTACT_HOLDS = frozenset({"opt_out", "cease"})
 """Holds by which the customer closes channels: with them a customer cannot be reached, which a person should know."""
+MISSED_WITHIN = 60 * DAY
+"""How long instalments count as missed of late."""
 SAID_WITHIN = 30 * DAY
 """How long what the customer said asks for a person."""
 CARE = "arrears_care"
@@ -96,21 +98,21 @@ def _overdue(turn: Turn) -> None:
         queue = turn.policy.queues[each.queue]  # type: ignore[index]
         if "overdue" not in each.urged and turn.clock >= each.due_by:
             urge(each, turn.clock + queue.due_by_hours * HOUR, "overdue", turn)
-        elif each.cause.startswith("arrears:") and "arrears" not in each.urged and _urgent(each, turn):
-            urge(each, min(each.due_by, turn.clock + 24 * HOUR), "arrears", turn)
-
-
-def _urgent(escalation: Escalation, turn: Turn) -> bool:
-    return bool(turn.late) and turn.late[0].days >= turn.policy.ladder.urgent_days
+        elif each.cause.startswith("arrears:") and "arrears" not in each.urged:
+            account_id = each.cause.split(":")[1]
+            late = next((one for one in turn.late if one.account_id == account_id), None)
+            if late is not None and late.days >= turn.policy.ladder.urgent_days:
+                soon = turn.clock + 24 * HOUR
+                urge(each, min(each.due_by, soon) if each.due_by > turn.clock else soon, "arrears", turn, _days_reason(late))
 
 
 def _unfounded(escalation: Escalation, turn: Turn) -> None:
     kind = escalation.cause.split(":")[0]
     if kind == "hold":
         withdraw_escalation(escalation, "hold_lifted", turn)
-    elif kind == "promise":
+    elif kind == "promise" or (kind == "plan" and _plan_kept(escalation, turn)):
         withdraw_escalation(escalation, "promise_kept", turn)
-    elif kind in ("arrears", "review", "missed"):
+    elif kind in ("arrears", "review", "missed", "no_surplus"):
         withdraw_escalation(escalation, _paid_or_passed_on(escalation, turn), turn)
     elif kind in ("proposed", "check", "vulnerable") or not turn.trouble:
         withdraw_escalation(escalation, "signal_withdrawn", turn)
@@ -120,7 +122,18 @@ def _unfounded(escalation: Escalation, turn: Turn) -> None:
 
 
 def _paid_or_passed_on(escalation: Escalation, turn: Turn) -> str:
-    return "passed_on" if escalation.queue == CARE and turn.late else "customer_paid"
+    """Why something past due asks nobody any more: paid, passed on to the review, or not so long after all."""
+    kind, account_id, since = (*escalation.cause.split(":"), "")[:3]
+    same = next((each for each in turn.late if each.account_id == account_id and each.since == since), None)
+    if kind == "arrears" and turn.late and turn.late[0].days >= turn.policy.ladder.specialist_days:
+        return "passed_on"
+    return "days_recounted" if same is not None and kind != "no_surplus" else "customer_paid"
+
+
+def _plan_kept(escalation: Escalation, turn: Turn) -> bool:
+    _, offer_id, due = escalation.cause.split(":")
+    plan = turn.customer.plans.get(offer_id)
+    return plan is not None and all(each.status == "kept" for each in plan.instalments if each.due_date == due)
 
 
 # --- whether the customer can be reached
@@ -158,10 +171,11 @@ def _causes(turn: Turn) -> Grounds:
     customer = turn.customer
     causes = _holds(turn) if customer.holds else {}
     _proposals(causes, turn)
-    if turn.specialist and turn.wanted >= 2 and turn.spoken and ladder.is_vulnerable(turn) and _fresh(turn):
-        since = min(each.rose_at for each in turn.spoken)
-        asked = next((name for name, each in customer.escalations.items() if name.startswith("vulnerable:") and each.body), None)
-        causes[asked or f"vulnerable:{since}"] = partial(_of_vulnerable, since, turn)
+    asked = next((name for name, each in customer.escalations.items() if name.startswith("vulnerable:") and each.body), None)
+    if asked is not None and turn.trouble and ladder.is_vulnerable(turn):
+        causes[asked] = partial(_of_vulnerable, turn.now, turn)
+    elif turn.specialist and turn.wanted >= 2 and turn.spoken and ladder.is_vulnerable(turn) and _fresh(turn):
+        causes[f"vulnerable:{turn.now}"] = partial(_of_vulnerable, turn.now, turn)
     causes.update(_care(turn))
     since = customer.unreachable_since
     if since and turn.clock >= since + turn.policy.ladder.contactability_days * DAY and _fresh(turn):
@@ -273,11 +287,14 @@ def _past_due(turn: Turn) -> Grounds:
 
 
 def _of_days(queue: str, late: PastDue, turn: Turn) -> Request:
+    return _request(queue, turn.worst_first(), _day(late.since), (_days_reason(late),), turn, late.account_id)
+
+
+def _days_reason(late: PastDue) -> ReasonRecord:
     day = date_words(dt.date.fromisoformat(late.since))
     owed = f", {late.currency} {late.amount} in all" if late.amount else ""
     text = f"Payments have been past due for {late.days} days, since {day}{owed}."
-    reason = ReasonRecord(code="days_past_due", text=text, value=late.days, unit="days", event_ids=())
-    return _request(queue, turn.worst_first(), _day(late.since), (reason,), turn, late.account_id)
+    return ReasonRecord(code="days_past_due", text=text, value=late.days, unit="days", event_ids=())
 
 
 def _said(turn: Turn) -> Grounds:
@@ -315,9 +332,11 @@ def _earned(turn: Turn) -> Grounds:
             grounds[cause] = partial(_of_broken, broken, turn)
     missed = arrears.missed_instalments(customer)
     if missed >= marks.missed_instalments and _fresh(turn):
-        since = min((each.since for each in turn.late), default="")
-        start = _day(since) if since else customer.rung_since
-        grounds[f"missed:{since or start}"] = partial(_of_missed, missed, start, turn)
+        # As long as they lie within the days that are looked at, the same ones are not asked about again.
+        lately = turn.clock - MISSED_WITHIN
+        before = (each.cause for each in customer.escalations.values() if each.issued_at > lately)
+        asked = next((cause for cause in before if cause.startswith("missed:")), None)
+        grounds[asked or f"missed:{turn.now}"] = partial(_of_missed, missed, turn.now, turn)
     silent = turn.offer
     if silent is not None and turn.clock >= silent.not_before + marks.silence_days * DAY and _fresh(turn):
         grounds[f"silence:{silent.nudge_id}"] = partial(_of_silence, silent.not_before, turn)

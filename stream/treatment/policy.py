@@ -171,6 +171,8 @@ class Grounds(_Part):
 
     rung: Rule
     steady: Rule
+    kept: Rule
+    due: Rule
     stands: Rule
     hold: Rule
     proposed: Rule

@@ -51,7 +51,7 @@ def next_due(obligation: Obligation, today: dt.date) -> dt.date | None:
 def payments(turn: Turn) -> list[Due]:
     """The next regular payment on own credit that has not been paid, the soonest first; those of a plan are the plan's matter."""
     customer, found = turn.customer, []
-    planned = {each.account_id for each in customer.plans.values() if each.accepted_at and not each.ended_at}
+    planned = {each.account_id for each in customer.plans.values() if each.runs}
     for account in customer.accounts.values():
         if account.product not in OWN_CREDIT or account.role == "guarantor" or account.account_id in planned:
             continue
@@ -69,7 +69,7 @@ def instalments(turn: Turn) -> list[Due]:
     """The next instalment of each agreed plan that is not yet paid."""
     found = []
     for plan in turn.customer.plans.values():
-        if plan.accepted_at and not plan.ended_at:
+        if plan.runs:
             ahead = [each for each in plan.instalments if each.status == "open" and each.due_date > turn.today().isoformat()]
             if ahead:
                 first = min(ahead, key=lambda each: each.due_date)

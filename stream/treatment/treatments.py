@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stream.contracts.decisions import RuleRecord
 from stream.contracts.ids import derive
 from stream.contracts.nudges import ExperimentRecord, NudgeRecord, OfferRecord
 from stream.contracts.signals import ReasonRecord
@@ -93,7 +94,7 @@ def _still_due(episode: Episode, turn: Turn) -> bool:
     """Whether the date of an episode is still one: the plan stands, the account is still held."""
     if episode.treatment == reminders.PLAN:
         return any(each.subject == episode.subject for each in reminders.instalments(turn))
-    return episode.account_id in turn.customer.accounts and bool(turn.spoken)
+    return bool(turn.spoken) and any(each.subject == episode.subject for each in reminders.payments(turn))
 
 
 def _set_aside(episode: Episode, turn: Turn) -> None:
@@ -210,16 +211,13 @@ def _thanks(turn: Turn) -> list[str]:
         return []
     broken = bool(customer.promises or customer.plans) and bool(commitments.broken(turn))
     episode = customer.episodes.get(RECOGNITION)
+    if not broken and (episode is None or episode.subject == RECOVERY) and (kept := _kept(turn)):
+        episode = customer.episodes[RECOGNITION] = Episode(RECOGNITION, kept, turn.clock)
     if episode is None:
-        if broken:
+        lately = customer.helped_at and turn.clock < customer.helped_at + IMPROVED_WITHIN
+        if broken or turn.trouble or customer.rung < 2 or not lately:
             return []
-        kept = _kept(turn)
-        if kept:
-            episode = customer.episodes[RECOGNITION] = Episode(RECOGNITION, kept, turn.clock)
-        elif not turn.trouble and customer.rung >= 2 and customer.helped_at and turn.clock < customer.helped_at + IMPROVED_WITHIN:
-            episode = customer.episodes[RECOGNITION] = Episode(RECOGNITION, RECOVERY, max(customer.cleared_at, 1))
-        else:
-            return []
+        episode = customer.episodes[RECOGNITION] = Episode(RECOGNITION, RECOVERY, max(customer.cleared_at, 1))
     if broken or (episode.subject == RECOVERY and not customer.helped_at):
         return []
     return [RECOGNITION] if turn.clock >= _thanks_start(episode, turn) else []
@@ -231,7 +229,7 @@ def _kept(turn: Turn) -> str:
         if promise.status == "kept" and not promise.thanked and turn.clock < promise.decided_at + DAY:
             return f"promise:{promise.promise_id}"
     for plan in turn.customer.plans.values():
-        done = plan.accepted_at and plan.ended_at and turn.clock < plan.ended_at + DAY
+        done = plan.done_at and not plan.ended_at and not plan.thanked and turn.clock < plan.done_at + DAY
         if done and all(each.status == "kept" for each in plan.instalments):
             return f"plan:{plan.offer_id}"
     return ""
@@ -253,6 +251,8 @@ def _thanked(episode: Episode, turn: Turn) -> None:
     kind, _, name = episode.subject.partition(":")
     if kind == "promise" and name in customer.promises:
         customer.promises[name].thanked = True
+    if kind == "plan" and name in customer.plans:
+        customer.plans[name].thanked = True
     if kind == RECOVERY:
         customer.helped_at = 0
     if turn.wanted < customer.rung:
@@ -268,6 +268,14 @@ def _thanked(episode: Episode, turn: Turn) -> None:
 def nudge_id_of(episode: Episode, turn: Turn) -> str:
     """The id of what an episode says."""
     return derive("nudge", turn.customer.customer_id, episode.treatment, episode.subject, str(episode.start))
+
+
+def _ground(episode: Episode, turn: Turn) -> RuleRecord:
+    """Why an episode's treatment is called for."""
+    grounds = turn.policy.grounds
+    if episode.treatment == RECOGNITION:
+        return turn.steady(True) if episode.subject == RECOVERY else turn.ground(grounds.kept, True)
+    return turn.ground(grounds.due, True) if episode.closes else turn.on_rung(True)
 
 
 def _trace(episode: Episode, turn: Turn) -> bytes:
@@ -292,7 +300,7 @@ def _consider(name: str, episode: Episode, turn: Turn) -> None:
         account_ids = offers.first_debt(account_ids, turn)
     verdict = _best(treatment, account_ids, signals, episode, turn)
     episode.wake = verdict.not_before - (turn.start - turn.clock) if verdict.result == "defer" else None
-    ground = turn.steady(True) if episode.treatment == RECOGNITION else turn.on_rung(True)
+    ground = _ground(episode, turn)
     if verdict.result == "allow":
         if treatment.rung == 2 and not episode.closes and _held_back(episode, verdict, turn):
             return
@@ -400,7 +408,7 @@ def _issue(
     nudge_id = nudge_id_of(episode, turn)
     trace = _trace(episode, turn)
     made, counters = offers.make(episode.treatment, account_ids, nudge_id, turn)
-    ground = turn.steady(True) if episode.treatment == RECOGNITION else turn.on_rung(True)
+    ground = _ground(episode, turn)
     rules = (*turn.rules(verdict, turn.start), ground)
     if counters:
         rules += (turn.ground(policy.grounds.affordable, True, counters),)

@@ -10,7 +10,9 @@ import msgspec
 from stream.contracts.escalations import EscalationRecord
 from stream.contracts.ids import derive
 from stream.contracts.nudges import NudgeRecord
+from stream.contracts.signals import ReasonRecord
 from stream.tables.customer import Escalation, Nudge
+from stream.treatment import reminders
 from stream.treatment.checks import Check
 from stream.treatment.local_time import from_ms
 from stream.treatment.permission import Gate, RuleVerdict, Subject, breach
@@ -52,20 +54,38 @@ def detectors_of(signal_ids: Iterable[str], turn: Turn) -> list[str]:
 def _ground_gone(nudge: Nudge, turn: Turn) -> str:
     """Why an open nudge has lost its ground; empty where it has not."""
     if nudge.treatment == "recognition":
-        return "signal_returned" if turn.trouble and not nudge.subject else ""
-    if nudge.subject and is_paid(nudge, turn):
-        return "customer_paid"
+        return _thanks_gone(nudge.subject, turn)
+    if nudge.subject:
+        return _date_gone(nudge, turn)
     if nudge.signal_ids and not any(each in turn.trouble for each in nudge.signal_ids):
         return "signal_withdrawn"
     return ""
 
 
-def is_paid(nudge: Nudge, turn: Turn) -> bool:
-    """Whether what a reminder is about has been paid since it was decided."""
+def _thanks_gone(subject: str, turn: Turn) -> str:
+    """Why there is nothing to thank for after all: a sign came back, or what was kept is not."""
+    kind, _, name = subject.partition(":")
+    if kind == "promise":
+        promise = turn.customer.promises.get(name)
+        return "promise_not_kept" if promise is not None and promise.status != "kept" else ""
+    if kind == "plan":
+        plan = turn.customer.plans.get(name)
+        return "promise_not_kept" if plan is not None and any(each.status != "kept" for each in plan.instalments) else ""
+    return "signal_returned" if turn.trouble else ""
+
+
+def _date_gone(nudge: Nudge, turn: Turn) -> str:
+    """Why a reminder is about nothing: it has been paid, or its date no longer stands."""
+    if nudge.subject in turn.customer.settled:
+        return "customer_paid"
     plan = turn.customer.plans.get(nudge.subject.partition("\n")[0])
     if plan is not None:
-        return all(each.status == "kept" for each in plan.instalments if each.due_date == nudge.subject.partition("\n")[2])
-    return nudge.subject in turn.customer.settled
+        due = nudge.subject.partition("\n")[2]
+        mine = [each for each in plan.instalments if each.due_date == due]
+        if all(each.status == "kept" for each in mine):
+            return "customer_paid"
+        return "" if plan.runs else "date_moved"
+    return "" if any(each.subject == nudge.subject for each in reminders.payments(turn)) else "date_moved"
 
 
 def withdraw(nudge: Nudge, because: str, turn: Turn, broken: Check | None = None) -> None:
@@ -113,9 +133,12 @@ def withdraw_escalation(escalation: Escalation, because: str, turn: Turn) -> Non
     turn.say("escalations", turn.customer.customer_id, derive(escalation.escalation_id, "withdrawn"), record, trace)
 
 
-def urge(escalation: Escalation, due_by: int, ground: str, turn: Turn) -> None:
-    """Asks again, urgently, under the same id; once for each ground."""
+def urge(escalation: Escalation, due_by: int, ground: str, turn: Turn, now: ReasonRecord | None = None) -> None:
+    """Asks again, urgently, under the same id; once for each ground. `now` takes the place of the reason with its code."""
     record = _escalations.decode(escalation.body)
+    if now is not None:
+        reasons = tuple(now if each.code == now.code else each for each in record.reasons)
+        record = msgspec.structs.replace(record, reasons=reasons)
     escalation.urged.append(ground)
     escalation.due_by = due_by
     trace = turn.moment.trace or escalation.trace
