@@ -373,15 +373,17 @@ class CustomersStep:
         known = customer.holds.get(event.hold_id)
         if known is not None and known.occurred_at > occurred_at:
             return False
+        placed_at = to_ms(event.placed_at)
         customer.holds[event.hold_id] = table.Hold(
-            event.hold_id, event.kind, occurred_at, to_ms(event.placed_at),
+            event.hold_id, event.kind, occurred_at, placed_at,
             account_id=event.account_id or "",
             channel=event.channel or "",
             lifted=event.lifted_at is not None,
             ends_at=_ms(event.ends_at),
             treatment_ended_at=_ms(event.treatment_ended_at),
             lifted_at=_ms(event.lifted_at),
-            renewals=0 if known is None else known.renewals + (known.occurred_at < occurred_at),
+            # Placed anew, it counts from there; told again as it was placed, it is renewed.
+            renewals=known.renewals + (known.occurred_at < occurred_at) if known and known.placed_at == placed_at else 0,
         )  # fmt: skip
         self._bound_holds(customer)
         return True

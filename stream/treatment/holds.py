@@ -82,7 +82,7 @@ def own(customer: Customer, account_ids: Sequence[str], channel: str, treatment:
         and not _allows(hold.kind, treatment, policy)
     ]
     spans += [
-        (signal.proposes_hold, (signal.started, None))
+        (signal.proposes_hold, (signal.started, signal.expires_at))
         for signal in customer.signals.values()
         if signal.proposes_hold and (signal.proposes_hold not in OF_ACCOUNTS or signal.account_id in account_ids)
     ]

@@ -22,7 +22,7 @@ class Gauge:
     breaker: Breaker = field(default_factory=Breaker)
     known: int = 0
 
-    def allows(self, policy: Policy, clock: int) -> bool:
+    def allows(self, customer: Customer, policy: Policy, clock: int) -> bool:
         """Whether another person may be written to; trips the breaker where that would be one too many.
 
         An hour starts its count anew, and so does another version of the policy, which also lifts a breaker that its
@@ -35,7 +35,7 @@ class Gauge:
             return False
         if breaker.hour != hour:
             breaker.hour, breaker.people = hour, 0
-        if breaker.people < self.limit(policy.safety):
+        if breaker.people < self.limit(policy.safety) or _counted(customer, hour):
             return True
         breaker.tripped_at = clock
         return False
@@ -46,13 +46,16 @@ class Gauge:
 
     def count(self, customer: Customer, clock: int) -> None:
         """Counts a person who is written to, once an hour."""
-        hour = clock // HOUR
-        if not any(each.decided_at // HOUR == hour for each in customer.nudges):
-            self.breaker.people += 1
+        self.breaker.people += not _counted(customer, clock // HOUR)
 
     def release(self) -> None:
         """An operator's word: nudges go again, and the hour's count starts anew."""
         self.breaker.tripped_at, self.breaker.people = 0, 0
+
+
+def _counted(customer: Customer, hour: int) -> bool:
+    """Whether a person has been written to in an hour."""
+    return any(each.decided_at // HOUR == hour for each in customer.nudges)
 
 
 def may_be_compared(customer: Customer, policy: Policy, clock: int) -> bool:

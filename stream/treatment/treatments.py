@@ -299,11 +299,15 @@ def _consider(name: str, episode: Episode, turn: Turn) -> None:
     if episode.treatment == "flexible_plan":
         account_ids = offers.first_debt(account_ids, turn)
     verdict = _best(treatment, account_ids, signals, episode, turn)
-    episode.wake = verdict.not_before - (turn.start - turn.clock) if verdict.result == "defer" else None
-    ground = _ground(episode, turn)
     if verdict.result == "allow":
         if treatment.rung == 2 and not episode.closes and _held_back(episode, verdict, turn):
             return
+        if not turn.moment.gauge.allows(turn.customer, turn.policy, turn.clock):
+            # This one would be one too many: it trips the breaker, and waits with all that come after it.
+            verdict = _best(treatment, account_ids, signals, episode, turn)
+    episode.wake = verdict.not_before - (turn.start - turn.clock) if verdict.result == "defer" else None
+    ground = _ground(episode, turn)
+    if verdict.result == "allow":
         _issue(episode, treatment, verdict, account_ids, signals, turn)
         return
     result = "deferred" if verdict.result == "defer" or verdict.waits else "refused"
@@ -319,7 +323,9 @@ def _anew(episode: Episode, turn: Turn) -> bool:
     """Whether something can have changed since an episode was last decided: what is permitted was told anew, it has another
     signal, or the time it waits for has come. Time alone changes nothing before that.
     """
-    return turn.moment.told or episode.last == "anew" or (episode.wake is not None and turn.clock >= episode.wake)
+    if turn.moment.told or episode.last == "anew" or (episode.wake is not None and turn.clock >= episode.wake):
+        return True
+    return episode.control and not may_be_compared(turn.customer, turn.policy, turn.clock)
 
 
 def _held_back(episode: Episode, verdict: Verdict, turn: Turn) -> bool:
@@ -372,9 +378,6 @@ def _best(
     for channel in order[:1] if gate.shut else order:
         found = gate.checks(channel)
         verdict = judge([*found, breaker], channel, turn.start, turn.policy)
-        if verdict.result == "allow" and not turn.moment.gauge.allows(turn.policy, turn.clock):
-            # This one would be one too many: it trips the breaker, and waits with all that come after it.
-            return judge([*found, _breaker(turn)], channel, turn.start, turn.policy)
         soon = verdict.result == "defer" and verdict.not_before <= patience
         if verdict.result == "allow" or (soon and channel == preferred):
             return verdict

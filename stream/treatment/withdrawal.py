@@ -105,7 +105,7 @@ def withdraw(nudge: Nudge, because: str, turn: Turn, broken: Check | None = None
     if unsent and turn.now <= nudge.decided_at:
         for episode in customer.episodes.values():
             if episode.nudge_id == nudge.nudge_id:
-                episode.nudge_id, episode.start, episode.last = "", turn.clock, ""
+                episode.nudge_id, episode.start, episode.last = "", max(turn.clock, episode.start + 1), ""
     trace = turn.moment.trace or nudge.trace
     if broken is not None:
         rule = turn.rule(RuleVerdict(broken.rule, "refuse", broken.counters))

@@ -102,7 +102,7 @@ def test_every_reason_for_taking_back_has_plain_words() -> None:
                 returned = (each for each in ast.walk(node) if isinstance(each, ast.Return))
                 said |= {each.value for one in returned for each in ast.walk(one) if isinstance(each, ast.Constant)}
     said = {each for each in said if isinstance(each, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", each)}
-    # The breaker and what binds only before a nudge is issued take nothing back; the last is a kind of cause.
-    said -= {"breaker", "cool_down", "before_contact_from", "unreachable"}
+    # The breaker and what binds only before a nudge is issued take nothing back; the last two are kinds of cause.
+    said -= {"breaker", "cool_down", "before_contact_from", "unreachable", "no_surplus"}
     assert len(said) >= 20
     assert said <= set(BECAUSE)

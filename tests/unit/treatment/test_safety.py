@@ -286,10 +286,10 @@ def test_it_does_not_take_back_what_has_been_said() -> None:
 def test_an_hour_and_a_version_are_all_that_the_gauge_counts_by() -> None:
     gauge, clock = Gauge(known=0), ms(START)
     for number in range(20):
-        assert gauge.allows(POLICY, clock)
+        assert gauge.allows(Customer("C"), POLICY, clock)
         gauge.count(Customer(f"C{number}"), clock)
     assert gauge.breaker.people == 20
-    assert gauge.allows(POLICY, clock + ms(START + hours(1)) - ms(START))
+    assert gauge.allows(Customer("C"), POLICY, clock + ms(START + hours(1)) - ms(START))
     assert gauge.breaker.people == 0
 
 
