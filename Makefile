@@ -3,7 +3,7 @@
 VENV := .venv
 PYTHON_BIN := $(VENV)/bin/python
 PIP := $(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --no-input
-# Pytest's own flags, e.g. `make test PYTEST_ARGS='-k bounce -x'`; the same for the demo, the benches and the chaos run.
+# Pytest's own flags, e.g. `make test PYTEST_ARGS='-k bounce -x'`; the same for the demo, benches, chaos and conduct runs.
 PYTEST_ARGS ?=
 ARGS ?=
 
@@ -12,7 +12,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_RE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench chaos
+.PHONY: help demo test check bench chaos conduct
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,14 +33,18 @@ check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
 	done; \
 	exit $$failed
 
-bench: $(VENV)/.ready-dev ## what the detectors cost an event, and throughput on a real Apache Kafka
+bench: $(VENV)/.ready-dev ## what an event costs the detectors, a signal the customers stage, and throughput on a real Apache Kafka
 	@$(PYTHON_BIN) -m bench.detectors
+	@$(PYTHON_BIN) -m bench.customers
 	@$(PYTHON_BIN) -m tests.kafka
 	@$(PYTHON_BIN) -m bench.throughput $(ARGS)
 
 chaos: $(VENV)/.ready-dev ## kill -9 under load, again and again: nothing lost, nothing twice
 	@$(PYTHON_BIN) -m tests.kafka
 	@$(PYTHON_BIN) -m bench.chaos $(ARGS)
+
+conduct: $(VENV)/.ready-dev ## a million random lives against the oracle of conduct: hours (ARGS='--timelines 20000 --processes 2')
+	@$(PYTHON_BIN) -m tests.conduct $(or $(ARGS),--timelines 1000000)
 
 # The first Python that is new enough makes the environment; PYTHON=... chooses another.
 $(PYTHON_BIN):

@@ -428,7 +428,9 @@ class CustomersStep:
             hold_id = derive("outcome", customer.customer_id, event.contact_id, event.outcome)
             account_id = (event.account_id or "") if event.outcome == "dispute" else ""
             until = at + self._policy.holds.provisional_days * DAY
-            customer.holds[hold_id] = table.Hold(hold_id, event.outcome, at, at, account_id=account_id, ends_at=until)
+            customer.holds[hold_id] = table.Hold(
+                hold_id, event.outcome, at, at, account_id=account_id, ends_at=until, provisional=True
+            )
             self._bound_holds(customer)
         if event.promise is not None:
             self._tell_promise(customer, event.promise, at, trace)
@@ -503,7 +505,7 @@ class CustomersStep:
         escalation_id = event.escalation_id or (known.escalation_id if known is not None else "")
         customer.cases[event.case_id] = table.Case(event.case_id, opened_at, at, closed_at, escalation_id)
         for escalation in customer.escalations.values():
-            if escalation.escalation_id == escalation_id and escalation.status != "withdrawn":
+            if escalation_id and escalation.escalation_id == escalation_id and escalation.status != "withdrawn":
                 escalation.status = "taken" if event.status == "opened" else "done"
         while len(customer.cases) > table.MAX_CASES:
             closed = [case for case in customer.cases.values() if case.closed_at is not None]
@@ -558,6 +560,7 @@ class CustomersStep:
         told = customer.signals.get(event.signal_id)
         if known is not None and told is not None and _alike(known, told) and known.at >= (self._contact_from or 0):
             return False  # other words alone: nothing is decided by them
+        customer.signals[event.signal_id].decided = known is not None and known.decided
         proposed = event.proposes_hold or (known is not None and known.proposes_hold)
         return True if proposed else SAME
 
@@ -615,20 +618,20 @@ class CustomersStep:
             if credit and (customer.promises or customer.plans):
                 amount = minor_units(payment.amount, payment.currency)
                 customer.payments[payment.event_id] = table.Payment(event.account_id, payment.currency, amount, at)
-            self._settle(customer, event, payment.obligation_id, credit, at)
+            self._settle(customer, event, payment, at)
         while len(customer.payments) > table.MAX_PAYMENTS:
             del customer.payments[min(customer.payments, key=lambda name: (customer.payments[name].at, name))]
 
     def _settle(
-        self, customer: Customer, event: account_facts.AccountFactsRecord, obligation_id: str | None, credit: bool, at: int
+        self, customer: Customer, event: account_facts.AccountFactsRecord, payment: account_facts.FactsPaymentRecord, at: int
     ) -> None:
         """Notes that what a reminder is about has been paid."""
-        repayment = credit and event.product in OWN_CREDIT
-        turn: Turn | None = None
+        repayment = payment.direction == "credit" and event.product in OWN_CREDIT
         for episode in customer.episodes.values():
             if episode.treatment == reminders.PAYMENT:
-                turn = turn or Turn(customer, self._moment("facts", b""))
-                if reminders.pays(episode.subject, event.account_id, obligation_id, repayment, at, turn):
+                turn = Turn(customer, self._moment("facts", b""))
+                amount = minor_units(payment.amount, payment.currency)
+                if reminders.pays(episode.subject, event.account_id, payment.obligation_id, repayment, amount, at, turn):
                     customer.settled[episode.subject] = at
 
     def _tell_action(

@@ -79,6 +79,8 @@ class OpenSignal(msgspec.Struct, omit_defaults=True):
     """The reasons as JSON, as the signal gave them."""
     expires_at: int | None = None
     proposes_hold: str = ""
+    decided: bool = False
+    """Whether a person has decided about the hold it proposes: it binds no more."""
     code: str = ""
     """Of its first reason."""
     rose_at: int = 0
@@ -100,6 +102,8 @@ class Hold(msgspec.Struct, omit_defaults=True):
     account_id: str = ""
     channel: str = ""
     lifted: bool = False
+    provisional: bool = False
+    """Placed for what the customer said, until the holds feed tells of it."""
     ends_at: int | None = None
     treatment_ended_at: int | None = None
     lifted_at: int | None = None

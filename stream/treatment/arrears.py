@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
-from stream.tables.customer import AccountFacts, Customer
-from stream.treatment.holds import Span
+from stream.tables.customer import AccountFacts
+from stream.treatment.holds import Span, in_force
 from stream.treatment.local_time import local_date, start_of_day
 from stream.treatment.turn import OWN_CREDIT, PastDue, Turn
 
@@ -28,9 +28,20 @@ def past_due(turn: Turn) -> list[PastDue]:
     return found
 
 
-def missed_instalments(customer: Customer) -> int:
-    """Own instalments that were missed in the last 60 days, as last told, over all accounts."""
-    return sum(each.missed for each in customer.accounts.values() if each.role != "guarantor" and each.product in OWN_CREDIT)
+def missed_instalments(turn: Turn) -> int:
+    """Own instalments that were missed in the last 60 days, as last told, over all accounts but those that are held: a disputed
+    debt, one under a plan or under a moratorium.
+    """
+    mine = (each for each in turn.customer.accounts.values() if each.missed and each.role != "guarantor")
+    return sum(each.missed for each in mine if each.product in OWN_CREDIT and not is_held(each, turn))
+
+
+def is_held(account: AccountFacts, turn: Turn) -> bool:
+    """Whether a hold or another holder's pause is in force on an account itself."""
+    own = (each for each in turn.customer.holds.values() if each.account_id == account.account_id)
+    return any(in_force(each, turn.clock) for each in own) or any(
+        pause.start <= turn.clock and (pause.until is None or turn.clock < pause.until) for pause in account.pauses
+    )
 
 
 def next_mark(turn: Turn) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+from stream.contracts.money import to_text
 from stream.treatment.policy import Policy, Rule, default_text, load
 from stream.treatment.words import date_words
 
@@ -47,7 +48,7 @@ QUEUES: Final = {
     "insolvency": "the insolvency team",
     "disputes": "the disputes team",
     "fraud": "the fraud team",
-    "collections_review": "the review of collections",
+    "collections_review": "the team that reviews collections",
     "contactability": "the team that restores contact",
 }
 BECAUSE: Final = {
@@ -76,8 +77,8 @@ BECAUSE: Final = {
     "date_moved": "the date it was about no longer stands",
     "promise_not_kept": "the payment behind it came back",
     "date_past": "the date it was about is over",
-    "days_recounted": "the days past due were counted anew, and are fewer",
-    "passed_on": "it was passed on to a team of specialists",
+    "ground_gone": "what it rested on is no longer so",
+    "passed_on": "it was passed on to the team that reviews collections",
 }
 TRIGGERS: Final = {
     "signal": "a signal came in",
@@ -147,7 +148,7 @@ def _nudge(record: Record, related: Related) -> list[str]:
         f"It may be sent from {_time(record.get('not_before'), local)} "
         f"until before {_time(record.get('not_after'), local)}."
     )
-    lines += _withdrawn(record)
+    lines += _withdrawn(record, related)
     text = record.get("params", {}).get("text")
     if text:
         lines += ["", "What it says", f"{INDENT}{text}"]
@@ -155,7 +156,7 @@ def _nudge(record: Record, related: Related) -> list[str]:
     lines += _why(record.get("reasons") or (), "Why, as the customer may be told")
     lines += _signals_behind(record, related, "Why, as staff may know it")
     lines += _would_clear(record, related)
-    lines += _allowed(decision)
+    lines += _allowed(decision, next((each.get("currency", "") for each in record.get("offers") or ()), ""))
     if record.get("experiment"):
         arm = record["experiment"].get("arm")
         lines += ["", f"It is part of the experiment {record['experiment'].get('name')}, in the group that is {_words(arm)}."]
@@ -193,7 +194,7 @@ def _offers(record: Record) -> list[str]:
         much = f"{currency} {amounts[0]}" if len(amounts) == 1 else f"{currency} {amounts[0]}, later {amounts[-1]}"
         count = "1 payment" if len(parts) == 1 else f"{len(parts)} payments"
         lines.append(f"{INDENT}- {count} of {much}, {when}")
-    lines.append(f"{INDENT}  {offers[0].get('basis', '')}")
+        lines.append(f"{INDENT}  {offer.get('basis', '')}")
     return lines
 
 
@@ -203,8 +204,11 @@ def _day(instalment: Record) -> str:
 
 def _would_clear(record: Record, related: Related) -> list[str]:
     """What would make the signs behind a record go away."""
-    latest = {each.get("signal_id"): each for each in related.get("signals", ())}
-    told = [latest[each].get("would_clear") for each in record.get("signal_ids") or () if each in latest]
+    decided = _decided_at(record, related)
+    then = {
+        each.get("signal_id"): each for each in related.get("signals", ()) if _instant(each.get("occurred_at")) <= decided
+    }
+    told = [then[each].get("would_clear") for each in record.get("signal_ids") or () if each in then]
     clears = list(dict.fromkeys(each for each in told if each))
     return ["", "What would clear it", *(f"{INDENT}- {each}" for each in clears)] if clears else []
 
@@ -235,7 +239,7 @@ def _groups() -> dict[str, str]:
     return groups
 
 
-def _allowed(decision: Record | None) -> list[str]:
+def _allowed(decision: Record | None, currency: str = "") -> list[str]:
     """Why a nudge was permitted and called for: every rule that was asked, with what it had counted and where it comes from."""
     rules = (decision or {}).get("rules") or ()
     lines: list[str] = []
@@ -244,7 +248,8 @@ def _allowed(decision: Record | None) -> list[str]:
         if mine:
             lines += ["", heading]
         for rule in mine:
-            lines.append(f"{INDENT}- {_rule(rule)}")
+            money = currency and rule.get("rule_id") == AFFORDABLE
+            lines.append(f"{INDENT}- {_affordable(rule, currency) if money else _rule(rule)}")
             lines.append(f"{INDENT}  {rule.get('source', '')} ({rule.get('rule_id')}, version {rule.get('version')})")
     return lines
 
@@ -252,9 +257,9 @@ def _allowed(decision: Record | None) -> list[str]:
 def _escalation(record: Record, related: Related) -> list[str]:
     team = QUEUES.get(record.get("queue", ""), _words(record.get("queue")))
     lines = [f"Escalation {record.get('escalation_id')}"]
-    lines.append(f"A person from {team} is asked to look after customer {record.get('customer_id')}.")
+    lines.append(f"A person from {team} is asked to look at what is known of customer {record.get('customer_id')}.")
     lines.append(f"Priority {record.get('priority')}, rung {record.get('rung')} of the ladder.")
-    lines += _withdrawn(record)
+    lines += _withdrawn(record, related)
     queue = _policy().queues.get(record.get("queue", ""))
     if record.get("status") == "withdrawn":
         lines += ["", "What to do", f"{INDENT}Nothing more, unless the customer is already being spoken to."]
@@ -350,7 +355,9 @@ def _why(reasons: Sequence[Record], heading: str = "Why") -> list[str]:
 
 def _figure(reason: Record) -> str:
     value, threshold = reason.get("value"), reason.get("threshold")
-    if value is None or threshold is None or f"where {_number(threshold)} is the mark" in (reason.get("text") or ""):
+    if value is None or threshold is None or value == threshold:
+        return ""
+    if f"where {_number(threshold)} is the mark" in (reason.get("text") or ""):
         return ""
     return f" ({_number(value)}, where {_number(threshold)} is the mark)"
 
@@ -370,13 +377,21 @@ def _window(reason: Record) -> str:
     return f"Since {_time(start)}" if start else f"Until {_time(end)}" if end else ""
 
 
-def _withdrawn(record: Record) -> list[str]:
+def _withdrawn(record: Record, related: Related) -> list[str]:
     if record.get("status") != "withdrawn":
         return []
     because = record.get("withdrawn_because", "")
-    return [
-        f"It was taken back on {_time(record.get('decided_at'))}: {BECAUSE.get(because, _words(because))}."
-    ]
+    # Which hold it was stands in the decision to take it back.
+    kinds = [
+        _words(kind)
+        for each in related.get("decisions", ())
+        if each.get("result") == "withdrawn" and each.get("decided_at") == record.get("decided_at")
+        and each.get("treatment") == record.get("treatment") and because in ("hold_placed", "shared_hold_placed")
+        for rule in each.get("rules") or ()
+        for kind in rule.get("counters") or {}
+    ]  # fmt: skip
+    named = f" ({', '.join(dict.fromkeys(kinds))})" if kinds else ""
+    return [f"It was taken back on {_time(record.get('decided_at'))}: {BECAUSE.get(because, _words(because))}{named}."]
 
 
 def _signals_behind(record: Record, related: Related, heading: str = "Signals behind it") -> list[str]:
@@ -458,6 +473,8 @@ def _history(record: Record, written: Iterable[Record], id_name: str, time_name:
     for each in steps:
         because = each.get("withdrawn_because")
         tail = f": {BECAUSE.get(because, _words(because))}" if because else ""
+        if each.get("priority") == "urgent" and each is not steps[0] and not because:
+            tail = " again, urgently"
         lines.append(f"{INDENT}- {_time(each.get(time_name))} {each.get('status')}{tail}")
     return lines
 
@@ -512,6 +529,15 @@ def _counted(rule_id: str, counters: dict[str, Any]) -> str:
     return ", ".join(f"{COUNTED.get(name) or _words(name)}: {value}" for name, value in counters.items())
 
 
+AFFORDABLE: Final = "plans.affordable"
+
+
+def _affordable(rule: Record, currency: str) -> str:
+    """The figures behind an offer, as money."""
+    figures = ", ".join(f"{_words(name)} {to_text(value, currency)}" for name, value in (rule.get("counters") or {}).items())
+    return f"Each offer is within what is left of a month, in {currency}: {figures}."
+
+
 SILENT_AT_ZERO: Final = frozenset({"everywhere.not_stopped", "everywhere.no_open_case", "everywhere.not_snoozed"})
 """Rules whose counters say no more than the rule itself while they are nothing."""
 
@@ -525,7 +551,7 @@ COUNTED: Final = {
     "of": "of",
     "people": "people this hour",
     "given": "given before",
-    "needed": "asked for from",
+    "needed": "from so many on",
     "conversations": "conversations that bind",
 }
 

@@ -59,9 +59,19 @@ def _last(start: int, length: HoldLength, times: int, tz: ZoneInfo) -> int:
 
 
 def settle(customer: Customer, policy: Policy) -> None:
-    """Brings the end of every hold up to date: a customer's place and zone may become known after the hold."""
+    """Brings the end of every hold up to date: a customer's place and zone may become known after the hold. What a signal
+    proposes is decided once a hold of the kind was placed, or the case that was opened for it is closed.
+    """
     for hold in customer.holds.values():
         hold.until = until(hold, customer.profile, policy)
+    for signal in customer.signals.values():
+        if signal.proposes_hold and not signal.decided:
+            asked = customer.escalations.get(f"proposed:{signal.signal_id}")
+            placed = any(
+                hold.kind == signal.proposes_hold and not hold.provisional and hold.occurred_at >= signal.started
+                for hold in customer.holds.values()
+            )
+            signal.decided = placed or (asked is not None and asked.status == "done")
 
 
 def in_force(hold: Hold, clock: int) -> bool:
@@ -84,7 +94,9 @@ def own(customer: Customer, account_ids: Sequence[str], channel: str, treatment:
     spans += [
         (signal.proposes_hold, (signal.started, signal.expires_at))
         for signal in customer.signals.values()
-        if signal.proposes_hold and (signal.proposes_hold not in OF_ACCOUNTS or signal.account_id in account_ids)
+        if signal.proposes_hold
+        and not signal.decided
+        and (signal.proposes_hold not in OF_ACCOUNTS or signal.account_id in account_ids)
     ]
     return spans
 

@@ -99,7 +99,7 @@ def climb(turn: Turn) -> None:
         turn.late = arrears.past_due(turn)
         if turn.late and turn.late[0].days >= ladder.care_days:
             forced = 5 if turn.late[0].days >= ladder.specialist_days else 4
-        if arrears.missed_instalments(customer) >= ladder.missed_instalments:
+        if arrears.missed_instalments(turn) >= ladder.missed_instalments:
             seen = max(seen, 4)
     turn.wanted = max(seen, forced, ladder.target_silence if silent_since(turn, called) is not None else 0)
     standing = Standing(customer.rung, customer.rung_since, customer.clear_since)
@@ -121,7 +121,8 @@ def _specialist(turn: Turn, seen: int) -> bool:
     customer, ladder = turn.customer, turn.policy.ladder
     if any(hold.kind in ladder.specialist_holds and holds.in_force(hold, turn.clock) for hold in customer.holds.values()):
         return True
-    if any(signal.proposes_hold in ladder.specialist_holds for signal in customer.signals.values() if signal.proposes_hold):
+    proposals = (signal for signal in customer.signals.values() if signal.proposes_hold and not signal.decided)
+    if any(signal.proposes_hold in ladder.specialist_holds for signal in proposals):
         return True
     return seen >= 2 and is_vulnerable(turn)
 

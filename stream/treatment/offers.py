@@ -17,7 +17,7 @@ from stream.reference.categories import priority
 from stream.reference.currencies import EXPONENTS
 from stream.tables import customer as table
 from stream.treatment import plans, reminders
-from stream.treatment.holds import in_force
+from stream.treatment.arrears import is_held
 from stream.treatment.turn import OWN_CREDIT, Turn
 
 DATE_BASIS = "The same payment, on the day after income is next expected."
@@ -49,10 +49,9 @@ def budget(currency: str, turn: Turn) -> plans.Budget:
 
 def debts(turn: Turn) -> list[plans.Debt]:
     """What is past due on the customer's own credit, but for what is held: a disputed debt, one under a plan or a moratorium."""
-    customer, found = turn.customer, []
-    held = {each.account_id for each in customer.holds.values() if each.account_id and in_force(each, turn.clock)}
-    for account in customer.accounts.values():
-        if account.account_id in held or any(pause.until is None or turn.clock < pause.until for pause in account.pauses):
+    found = []
+    for account in turn.customer.accounts.values():
+        if is_held(account, turn):
             continue
         if account.arrears is not None and account.arrears.amount and account.role != "guarantor" and account.currency:
             category = account.obligations[0].category if account.obligations else ""

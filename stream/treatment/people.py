@@ -91,19 +91,23 @@ def _bound(causes: Grounds, turn: Turn) -> None:
 
 
 def _overdue(turn: Turn) -> None:
-    """Asks again where nobody has looked in time, or where what is past due has become urgent."""
+    """Asks again where a request has not been answered in time, or where what is past due has become urgent."""
+    marks = turn.policy.ladder
+    urgent = bool(turn.late) and marks.urgent_days <= turn.late[0].days < marks.specialist_days
     for each in turn.customer.escalations.values():
         if not each.body or each.status not in ("issued", "taken"):
             continue
-        queue = turn.policy.queues[each.queue]  # type: ignore[index]
-        if "overdue" not in each.urged and turn.clock >= each.due_by:
-            urge(each, turn.clock + queue.due_by_hours * HOUR, "overdue", turn)
-        elif each.cause.startswith("arrears:") and "arrears" not in each.urged:
-            account_id = each.cause.split(":")[1]
-            late = next((one for one in turn.late if one.account_id == account_id), None)
-            if late is not None and late.days >= turn.policy.ladder.urgent_days:
-                soon = turn.clock + 24 * HOUR
-                urge(each, min(each.due_by, soon) if each.due_by > turn.clock else soon, "arrears", turn, _days_reason(late))
+        if urgent and each.queue == CARE and "arrears" not in each.urged:
+            request = _of_days(CARE, turn.late[0], turn)
+            reasons = (*request.reasons, *_standing_holds(turn, request), *reasons_of(turn.worst_first()))
+            soon = turn.clock + 24 * HOUR
+            due_by = min(each.due_by, soon) if each.due_by > turn.clock else soon
+            rule = turn.ground(turn.policy.grounds.arrears, True, {"needed_days": marks.urgent_days})
+            urge(each, due_by, "arrears", rule, turn, reasons)
+        elif "overdue" not in each.urged and turn.clock >= each.due_by:
+            queue = turn.policy.queues[each.queue]  # type: ignore[index]
+            rule = turn.ground(turn.policy.grounds.overdue, True)
+            urge(each, turn.clock + queue.due_by_hours * HOUR, "overdue", rule, turn)
 
 
 def _unfounded(escalation: Escalation, turn: Turn) -> None:
@@ -112,8 +116,10 @@ def _unfounded(escalation: Escalation, turn: Turn) -> None:
         withdraw_escalation(escalation, "hold_lifted", turn)
     elif kind == "promise" or (kind == "plan" and _plan_kept(escalation, turn)):
         withdraw_escalation(escalation, "promise_kept", turn)
+    elif escalation.queue == CARE and _reviewed(turn):
+        withdraw_escalation(escalation, "passed_on", turn)
     elif kind in ("arrears", "review", "missed", "no_surplus"):
-        withdraw_escalation(escalation, _paid_or_passed_on(escalation, turn), turn)
+        withdraw_escalation(escalation, _no_longer(escalation, turn), turn)
     elif kind in ("proposed", "check", "vulnerable") or not turn.trouble:
         withdraw_escalation(escalation, "signal_withdrawn", turn)
     elif escalation.status == "issued":
@@ -121,13 +127,18 @@ def _unfounded(escalation: Escalation, turn: Turn) -> None:
         withdraw_escalation(escalation, reachable if kind == "unreachable" else "customer_responded", turn)
 
 
-def _paid_or_passed_on(escalation: Escalation, turn: Turn) -> str:
-    """Why something past due asks nobody any more: paid, passed on to the review, or not so long after all."""
-    kind, account_id, since = (*escalation.cause.split(":"), "")[:3]
-    same = next((each for each in turn.late if each.account_id == account_id and each.since == since), None)
-    if kind == "arrears" and turn.late and turn.late[0].days >= turn.policy.ladder.specialist_days:
-        return "passed_on"
-    return "days_recounted" if same is not None and kind != "no_surplus" else "customer_paid"
+def _reviewed(turn: Turn) -> bool:
+    """Whether what is past due is the matter of the review, and of nobody before it."""
+    return bool(turn.late) and turn.late[0].days >= turn.policy.ladder.specialist_days
+
+
+def _no_longer(escalation: Escalation, turn: Turn) -> str:
+    """Why something past due asks nobody any more: it is paid, or it is not so long after all."""
+    _, account_id, since = (*escalation.cause.split(":"), "", "")[:3]
+    if not turn.late:
+        return "customer_paid"
+    same = any(each.account_id == account_id and each.since == since for each in turn.late)
+    return "ground_gone" if same or not account_id or account_id.isdigit() else "customer_paid"
 
 
 def _plan_kept(escalation: Escalation, turn: Turn) -> bool:
@@ -199,6 +210,7 @@ def _of_unreachable(since: int, turn: Turn) -> Request:
 def _holds(turn: Turn) -> Grounds:
     """The teams that look after people with a hold of their kind, whatever the rung."""
     causes: Grounds = {}
+    matters: dict[tuple[str, str], str] = {}
     old = turn.moment.contact_from
     for hold in turn.customer.holds.values():
         queue = turn.policy.holds.queues.get(hold.kind)  # type: ignore[call-overload]
@@ -209,6 +221,11 @@ def _holds(turn: Turn) -> Grounds:
         if old is not None and hold.occurred_at < old:
             continue
         causes[cause] = partial(_of_hold, queue, hold, turn)
+        # What the customer said and what the holds feed tells of it is one matter: whichever came first is asked for.
+        matter = (hold.kind, hold.account_id)
+        first = matters.setdefault(matter, cause)
+        if first != cause:
+            del causes[first if cause in turn.customer.escalations and first not in turn.customer.escalations else cause]
     return causes
 
 
@@ -230,7 +247,9 @@ def _proposals(causes: Grounds, turn: Turn) -> None:
         if queue is None or (old is not None and signal.at < old):
             continue
         cause = f"{kind}:{signal.signal_id}"
-        same = [each for each in causes if each.startswith(("hold:", "proposed:")) and _team_of(each, turn) == queue]
+        if signal.decided and cause not in asked:
+            continue
+        same = [each for each in causes if kind == "proposed" and _same_matter(each, signal, turn)]
         if cause in asked:
             for each in same:
                 if each not in asked:
@@ -240,12 +259,13 @@ def _proposals(causes: Grounds, turn: Turn) -> None:
         causes[cause] = partial(_request, queue, [signal], signal.started, (), turn)
 
 
-def _team_of(cause: str, turn: Turn) -> str | None:
-    """The team that a hold, or a signal that proposes one, is for."""
+def _same_matter(cause: str, signal: OpenSignal, turn: Turn) -> bool:
+    """Whether a cause is a hold, or a signal that proposes one, of the kind that another signal proposes."""
     kind, _, name = cause.partition(":")
-    of = turn.customer.holds[name].kind if kind == "hold" else turn.customer.signals[name].proposes_hold
-    team: str | None = turn.policy.holds.queues.get(of)  # type: ignore[call-overload]
-    return team
+    if kind == "hold":
+        hold = turn.customer.holds[name]
+        return hold.kind == signal.proposes_hold and hold.account_id in ("", signal.account_id)
+    return kind == "proposed" and turn.customer.signals[name].proposes_hold == signal.proposes_hold
 
 
 def _fresh(turn: Turn) -> bool:
@@ -261,15 +281,22 @@ def _care(turn: Turn) -> Grounds:
     if customer.rung < 3 and not turn.late and not said and not customer.escalations:
         return kept
     grounds = {**_past_due(turn), **_said(turn), **_earned(turn)}
-    if turn.late and turn.late[0].days >= turn.policy.ladder.specialist_days:
+    asked = [each for each in customer.escalations.values() if each.queue == CARE and each.body]
+    if _reviewed(turn):
         worst = turn.late[0]
         kept[f"review:{worst.account_id}:{worst.since}"] = partial(_of_days, REVIEW, worst, turn)
-        grounds = {name: each for name, each in grounds.items() if not name.startswith("arrears:")}
-    # What was asked for stands until its ground is gone, however long ago the offer or the promise was.
-    asked = [each for each in customer.escalations.values() if each.queue == CARE and each.body]
+        return kept
+    # What was asked for stands until its ground is gone, however long ago the offer or the promise was; and while there is
+    # another, for the team has been asked, and looks at all of it.
     for each in asked:
-        if each.cause in grounds or _still_asked(each, turn):
-            kept[each.cause] = partial(Request, CARE, (), (), each.issued_at, (), b"")
+        lasts = each.status != "done" and not each.cause.startswith("silence:")
+        if each.cause in grounds or _still_asked(each, turn) or (grounds and lasts):
+            kept[each.cause] = partial(_standing, each)
+    if any(each.status == "taken" for each in asked):
+        for cause in grounds:
+            if cause not in customer.escalations:
+                # What is so while somebody has the case is looked at by them: it is not asked for after they have closed it.
+                customer.escalations[cause] = Escalation("", CARE, cause, 0, turn.clock, status="done")
     if not any(each.cause in kept and each.status != "done" for each in asked):
         fresh = next((cause for cause in grounds if cause not in customer.escalations), None)
         if fresh is not None and (old is None or turn.clock >= old):
@@ -277,13 +304,20 @@ def _care(turn: Turn) -> Grounds:
     return kept
 
 
+def _standing(escalation: Escalation) -> Request:
+    """A request that was made already."""
+    return Request(CARE, (), (), escalation.issued_at, (), b"")
+
+
 def _past_due(turn: Turn) -> Grounds:
-    """Days past due ask for a person at once."""
-    return {
-        f"arrears:{each.account_id}:{each.since}": partial(_of_days, CARE, each, turn)
-        for each in turn.late
-        if each.days >= turn.policy.ladder.care_days
-    }
+    """Days past due ask for a person at once, and once more where they have become urgent and nobody is asked by then."""
+    marks = turn.policy.ladder
+    found: Grounds = {}
+    for each in turn.late:
+        if each.days >= marks.care_days:
+            mark = f":{marks.urgent_days}" if each.days >= marks.urgent_days else ""
+            found[f"arrears:{each.account_id}:{each.since}{mark}"] = partial(_of_days, CARE, each, turn)
+    return found
 
 
 def _of_days(queue: str, late: PastDue, turn: Turn) -> Request:
@@ -305,7 +339,12 @@ def _said(turn: Turn) -> Grounds:
         (customer.hardship_at, "hardship", "The customer has told us that they cannot pay.", ("plan", "payment_date")),
         (customer.proposed_at, "counter_offer", "The customer has proposed a plan.", ("counter_offer", "plan_review")),
     ):
-        if at and turn.clock < at + SAID_WITHIN and (turn.moment.contact_from is None or at >= turn.moment.contact_from):
+        # Said to somebody who has the case, it is known to them.
+        heard = any(
+            case.opened_at <= at and (case.closed_at is None or at < case.closed_at) for case in customer.cases.values()
+        )
+        old = turn.moment.contact_from
+        if at and not heard and turn.clock < at + SAID_WITHIN and (old is None or at >= old):
             found[f"{kind}:{at}"] = partial(_of_word, kind, text, first, at, turn)
     return found
 
@@ -330,7 +369,7 @@ def _earned(turn: Turn) -> Grounds:
         if old is None or broken.decided_at >= old:
             cause = f"promise:{broken.name}" if broken.kind == "promise" else f"plan:{broken.name}:{broken.due_date}"
             grounds[cause] = partial(_of_broken, broken, turn)
-    missed = arrears.missed_instalments(customer)
+    missed = arrears.missed_instalments(turn)
     if missed >= marks.missed_instalments and _fresh(turn):
         # As long as they lie within the days that are looked at, the same ones are not asked about again.
         lately = turn.clock - MISSED_WITHIN

@@ -115,12 +115,19 @@ def _order(account_id: str, subject: str, obligation: Obligation | None, on: dt.
     turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock)), record)
 
 
-def pays(subject: str, account_id: str, obligation_id: str | None, credit: bool, at: int, turn: Turn) -> bool:
-    """Whether a payment told of an account is the one that a reminder is about: it names the obligation, or is a repayment; and
-    it was made in the days before the date.
+def pays(
+    subject: str, account_id: str, obligation_id: str | None, credit: bool, amount: int, at: int, turn: Turn
+) -> bool:
+    """Whether a payment told of an account is the one that a reminder is about: it names the obligation, or is a repayment where
+    nothing older is past due; it is of the whole amount; and it was made in the days before the date.
     """
     mine, name, on = subject.split("\n")
-    if mine != account_id or (obligation_id or name) != name or (obligation_id is None and not credit):
+    account = turn.customer.accounts.get(account_id)
+    if mine != account_id or account is None or (obligation_id or name) != name:
+        return False
+    if obligation_id is None and (not credit or account.arrears is not None):
+        return False
+    if any(each.obligation_id == name and amount < each.amount for each in account.obligations):
         return False
     due = start_of_day(dt.date.fromisoformat(on), turn.tz)
     return due - NEAR * DAY <= at < due + DAY

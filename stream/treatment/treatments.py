@@ -104,7 +104,7 @@ def _set_aside(episode: Episode, turn: Turn) -> None:
     if not episode.nudge_id and waited:
         if episode.treatment == RECOGNITION and turn.trouble:
             rule = turn.steady(False)
-        elif episode.closes and not _paid(episode, turn):
+        elif episode.closes and not _paid(episode, turn) and (turn.spoken or episode.treatment == reminders.PLAN):
             rule = turn.ground(turn.policy.basics.in_time, False)
         elif any(each in turn.trouble for each in episode.signal_ids):
             rule = turn.on_rung(False)
@@ -236,9 +236,11 @@ def _kept(turn: Turn) -> str:
 
 
 def _thanks_start(episode: Episode, turn: Turn) -> int:
-    if episode.subject != RECOVERY or any(each.detector == RECOVERY for each in turn.customer.signals.values()):
+    if episode.subject != RECOVERY:
         return episode.start
-    return episode.start + turn.policy.ladder.recognition_clear_days * DAY
+    quiet = episode.start + turn.policy.ladder.recognition_clear_days * DAY
+    on_time = [each.started for each in turn.customer.signals.values() if each.detector == RECOVERY]
+    return min([quiet, *(max(at, episode.start) for at in on_time)])
 
 
 def _thanks_end(episode: Episode, turn: Turn) -> int:
@@ -390,7 +392,8 @@ def _best(
 
 def _breaker(turn: Turn) -> Check:
     gauge = turn.moment.gauge
-    counters = {"people": gauge.breaker.people, "limit": gauge.limit(turn.policy.safety)}
+    people = gauge.breaker.people if gauge.breaker.hour == turn.clock // HOUR else 0
+    counters = {"people": people, "limit": gauge.limit(turn.policy.safety)}
     tripped = gauge.breaker.tripped_at and gauge.breaker.policy == turn.policy.version
     return Check(turn.policy.basics.no_breaker, "breaker", counters, permitted=not tripped, lasting=False, waits=True)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from stream.contracts.decisions import RuleRecord
 from stream.contracts.escalations import EscalationRecord
 from stream.contracts.ids import derive
 from stream.contracts.nudges import NudgeRecord
@@ -133,16 +134,21 @@ def withdraw_escalation(escalation: Escalation, because: str, turn: Turn) -> Non
     turn.say("escalations", turn.customer.customer_id, derive(escalation.escalation_id, "withdrawn"), record, trace)
 
 
-def urge(escalation: Escalation, due_by: int, ground: str, turn: Turn, now: ReasonRecord | None = None) -> None:
-    """Asks again, urgently, under the same id; once for each ground. `now` takes the place of the reason with its code."""
+def urge(
+    escalation: Escalation,
+    due_by: int,
+    ground: str,
+    rule: RuleRecord,
+    turn: Turn,
+    reasons: tuple[ReasonRecord, ...] | None = None,
+) -> None:
+    """Asks again, urgently, under the same id; once for each ground. `reasons` are those of now, where they have changed."""
     record = _escalations.decode(escalation.body)
-    if now is not None:
-        reasons = tuple(now if each.code == now.code else each for each in record.reasons)
+    if reasons is not None:
         record = msgspec.structs.replace(record, reasons=reasons)
     escalation.urged.append(ground)
     escalation.due_by = due_by
     trace = turn.moment.trace or escalation.trace
-    rule = turn.ground(getattr(turn.policy.grounds, ground), True)
     decision_id = turn.decide(escalation.queue, escalation.escalation_id, "issued", (rule,), None, trace)
     record = msgspec.structs.replace(
         record, priority="urgent", due_by=from_ms(due_by), decided_at=from_ms(turn.clock), decision_id=decision_id

@@ -26,13 +26,14 @@ HOLDS: Final = {
 
 DISCREET: Final = {
     "bounced_payments": "Payments came back unpaid.",
-    "bounce_pressure": "How much they weigh is above the mark.",
+    "bounce_pressure": "How much they weigh has reached the mark.",
     "missed_bills": "Regular bills were not paid in full.",
-    "missed_billers": "How much they weigh is above the mark.",
+    "missed_billers": "How much they weigh has reached the mark.",
     "payment_absent": "A regular payment was not made.",
-    "absent_weight": "How much it weighs is above the mark.",
+    "absent_weight": "How much it weighs has reached the mark.",
     "part_payments": "A payment was less than was due.",
     "minimum_payments": "No more than the minimum was paid, several times in a row.",
+    "days_past_due": "A payment on the account is past its date.",
     "later_than_usual": "Payments come later than they used to.",
     "signals_cleared": "No sign of stress has been open for a while.",
 }

@@ -34,7 +34,7 @@ def test_a_nudge_tells_what_it_says_why_by_which_rules_and_what_became_of_it() -
     text = explain("nudge", related["nudges"][-1], related)
     for part in (
         "To customer C1 by sms: a kind note about a returned payment.",
-        "It was taken back on 6 March 2026, 11:00 UTC: a hold now forbids contact.",
+        "It was taken back on 6 March 2026, 11:00 UTC: a hold now forbids contact (bereavement).",
         "Two payments were returned in 30 days.",
         "S1: bounce pressure, medium, account A-0001; stands",
         "- The customer has consented to the channel. (sms: yes)\n    GDPR Art. 6 and 7",
