@@ -57,7 +57,7 @@ TRIALS = Counter(
 LEAD_DAYS = Histogram(
     "ews_lead_days",
     "Days from the first nudge of late to the first own instalment missed after it.",
-    buckets=(0, 3, 7, 14, 21, 30, 45, 60, 90),
+    buckets=(0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180),
 )
 UNWARNED = Counter("ews_unwarned_arrears", "Own instalments missed by a customer to whom no nudge had gone of late.")
 BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])

@@ -392,6 +392,9 @@ class Customer(msgspec.Struct, omit_defaults=True):
     """Signals taken back of late, and when: news of them that comes after that is old."""
     unreachable_since: int = 0
     responded_at: int = 0
+    warned_at: int = 0
+    """When the first nudge about a sign went, of those that followed one another within 120 days."""
+    warned_last: int = 0
     helped_at: int = 0
     """When a supportive nudge that still stands was last issued."""
     decisions: int = 0

@@ -7,9 +7,14 @@ Arms are `treated` and `control`, and `outside` for all that could not have been
 
 from __future__ import annotations
 
+from typing import Final
+
 from stream.tables.customer import MAX_TRIALS, Trial
 from stream.treatment.local_time import DAY
 from stream.treatment.turn import Turn
+
+WARNED_WITHIN: Final = 120 * DAY
+"""How long a nudge counts as a warning of what comes after it."""
 
 
 def begin(trial: Trial, turn: Turn) -> None:
@@ -42,8 +47,14 @@ def first_miss(before: str, since: str, turn: Turn) -> None:
     """Counts the days between the first nudge of late and the first own instalment missed after it: the warning's lead."""
     if before or not since:
         return
-    nudges = [each.decided_at for each in turn.customer.nudges if not each.withdrawn and each.signal_ids]
-    if nudges:
-        turn.counted.append(("lead", str(max(0, (turn.clock - min(nudges)) // DAY))))
-    else:
-        turn.counted.append(("lead", ""))
+    customer = turn.customer
+    warned = customer.warned_last and turn.clock < customer.warned_last + WARNED_WITHIN
+    turn.counted.append(("lead", str((turn.clock - customer.warned_at) // DAY) if warned else ""))
+
+
+def warn(turn: Turn) -> None:
+    """Notes a nudge about a sign."""
+    customer = turn.customer
+    if not customer.warned_last or turn.clock >= customer.warned_last + WARNED_WITHIN:
+        customer.warned_at = turn.clock
+    customer.warned_last = turn.clock

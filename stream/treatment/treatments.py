@@ -460,6 +460,7 @@ def _issue(
         _thanked(episode, turn)
     elif signals:
         customer.helped_at = verdict.not_before
+        effects.warn(turn)
 
 
 def _why(episode: Episode) -> ReasonRecord:

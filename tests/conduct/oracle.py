@@ -194,6 +194,14 @@ class Known:
     signals: dict[str, Signal] = field(default_factory=dict)
     detectors: dict[str, str] = field(default_factory=dict)
     """Detector of every signal ever told."""
+    hold_words: list[tuple[str, datetime]] = field(default_factory=list)
+    """Kind and time of everything the holds feed ever said."""
+    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The signals behind each escalation."""
+    case_names: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """The escalations that events of a case named."""
+    answered: set[str] = field(default_factory=set)
+    """Escalations whose case was closed."""
     facts: dict[str, Facts] = field(default_factory=dict)
     orders: Orders = field(default_factory=Orders)
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -304,6 +312,7 @@ def tell_profile(known: Known, value: dict[str, Any]) -> None:
 
 def tell_hold(known: Known, value: dict[str, Any]) -> None:
     told_at = moment(value["occurred_at"])
+    known.hold_words.append((value["kind"], told_at))
     before = known.holds.get(value["hold_id"])
     if before is not None and before.told_at > told_at:
         return
@@ -318,6 +327,10 @@ def tell_hold(known: Known, value: dict[str, Any]) -> None:
 def tell_case(known: Known, value: dict[str, Any]) -> None:
     """The newest event counts, as with holds; one that is older than what is known says nothing new."""
     at = moment(value["occurred_at"])
+    if escalation_id := value.get("escalation_id"):
+        known.case_names[value["case_id"]].add(escalation_id)
+    if value["status"] == "closed":
+        known.answered |= known.case_names[value["case_id"]]
     before = known.cases.get(value["case_id"])
     if before is not None and before.at > at:
         return
@@ -550,8 +563,14 @@ def snoozed(known: Known, everybody: Orders, nudge: Nudge, at: datetime) -> bool
 
 
 def proposed_hold(known: Known, nudge: Nudge, at: datetime) -> str:
-    """The kind of a hold that a raised signal proposes."""
-    for signal in known.signals.values():
+    """The kind of a hold that a raised signal proposes, until a person has decided: the holds feed has told of one of its kind
+    since (whose own words count then), or the case that was opened for it is closed.
+    """
+    for signal_id, signal in known.signals.items():
+        if any(kind == signal.proposes and told_at >= signal.since for kind, told_at in known.hold_words):
+            continue
+        if any(signal_id in known.asked.get(escalation_id, ()) for escalation_id in known.answered):
+            continue
         if not signal.proposes or at < signal.since or (signal.expires_at is not None and at >= signal.expires_at):
             continue
         if signal.proposes in OF_AN_ACCOUNT and signal.account_id not in nudge.account_ids:
@@ -879,6 +898,7 @@ def check(told: Sequence[Told], said: Sequence[Said]) -> list[Violation]:
                 found += said_nudge(people[record["customer_id"]], record, index, issued, fresh)
             elif output == "escalations":
                 found += said_escalation(record, index, escalations)
+                people[record["customer_id"]].asked[record["escalation_id"]] = tuple(record.get("signal_ids", ()))
         concerned.update(nudge.customer_id for nudge in fresh)
         for customer_id in sorted(concerned):
             found += judged(people[customer_id], everybody, fresh, index, clock)

@@ -39,8 +39,8 @@ def happened(seed: int) -> list[tuple[int, str, str | None, dict[str, Any]]]:
         last = max(last + 1, each.timestamp)
         value = resolve(each.value, {})
         found.append((last, each.topic, each.key, value))
-    for at in range(found[0][0] + 1, last + TAIL * DAY, HOUR):
-        found.append((at, "ticks", None, {"stage": "customers", "partition": 0, "at": at, "caught_up": True, "live_feeds": []}))
+    tick = {"stage": "customers", "partition": 0, "caught_up": True, "live_feeds": []}
+    found += [(at, "ticks", None, tick | {"at": at}) for at in range(found[0][0] + 1, last + TAIL * DAY, HOUR)]
     return sorted(found, key=lambda each: each[0])
 
 
@@ -57,7 +57,8 @@ def told(records: list[tuple[int, str, str | None, dict[str, Any]]]) -> End:
             if output.topic == "nudges":
                 nudge = json.loads(output.value or b"")
                 if nudge["status"] == "issued":
-                    standing[nudge["nudge_id"]] = (nudge["customer_id"], nudge["treatment"], nudge["channel"], *nudge["signal_ids"])
+                    what = (nudge["customer_id"], nudge["treatment"], nudge["channel"], *nudge["signal_ids"])
+                    standing[nudge["nudge_id"]] = what
                 else:
                     del standing[nudge["nudge_id"]]
     people = {key: table.decode(value) for key, value in rows.items() if value is not None and key != table.PARTITION_KEY}

@@ -343,11 +343,23 @@ def test_one_request_at_a_time_and_another_once_its_case_is_closed() -> None:
     assert moment(said.escalations()[-1]["decided_at"]) <= START + days(10)
 
 
+@pytest.mark.parametrize("outcome", SAYS)
+def test_what_the_customer_said_is_not_forgotten_because_nobody_has_looked(outcome: str) -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.outcome(START, outcome, direction="inbound")
+    bank.ticks(START + hours(6), START + days(45), hours(6))
+    said = bank.run()
+    assert len(said.asked_again()) == 1
+    assert taken_back(said) == []
+
+
 def test_what_was_said_before_contact_began_asks_nobody() -> None:
     bank = Bank()
     bank.customer(START)
     bank.outcome(START, "hardship", direction="inbound")
-    bank.ticks(START, START + days(10), days(1))
+    bank.customer(START + days(2))
+    bank.ticks(START + days(2), START + days(10), days(1))
     assert bank.run(contact_from=START + days(1)).escalations() == []
     bank.outcome(START + days(11), "hardship", direction="inbound")
     assert len(bank.run(contact_from=START + days(1)).escalations()) == 1
@@ -489,6 +501,19 @@ def test_other_circumstances_change_nothing_about_a_nudge(vulnerability: str) ->
     said = bank.run()
     assert [each["treatment"] for each in said.nudges()] == ["bounce_explained"]
     assert said.escalations() == []
+
+
+def test_such_circumstances_alone_do_not_stand_in_the_way_of_thanks() -> None:
+    bank = Bank()
+    bank.customer(START, vulnerabilities=["bereavement"])
+    promise = {"promise_id": "P1", "amount": "10.00", "currency": "GBP", "due_date": "2026-03-20", "account_id": "A-0001"}
+    bank.outcome(START, "promise", direction="inbound", promise=promise)
+    paid = {
+        "event_id": "E", "occurred_at": (START + days(1)).isoformat(), "amount": "10.00", "currency": "GBP",
+        "direction": "credit", "category": "loan",
+    }  # fmt: skip
+    bank.facts(START + days(1), change="payment", product="loan", payments=[paid])
+    assert [each["treatment"] for each in bank.run().nudges()] == ["recognition"]
 
 
 def test_the_request_goes_with_the_signs() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from stream.tables import customer as table
 from stream.tables.customer import Customer
-from tests.unit.agents.customers_bank import START, Bank, Said, days, hours, moment, new_step
+from tests.unit.agents.customers_bank import START, Bank, Said, days, hours, moment, ms, new_step
 
 READY = START + days(3)
 MINUTE = dt.timedelta(minutes=1)
@@ -618,6 +618,31 @@ def test_another_plan_takes_the_place_of_the_first_and_only_it_is_followed() -> 
     assert len(of(said, "plan_reminder")) == 1
 
 
+def test_a_plan_that_is_accepted_after_its_first_date_has_not_missed_it() -> None:
+    bank = offered(behind("600.00"))
+    chosen = offers_of(bank)[-1]
+    bank.facts(ACCEPTED, product="loan", obligations=[obligation()], **MEANS)
+    at = moment("2026-04-10T10:00:00+00:00")
+    bank.ticks(ACCEPTED + hours(1), at - hours(1), hours(6))
+    bank.outcome(at, "plan_accepted", direction="inbound", offer_id=chosen["offer_id"])
+    bank.ticks(at + hours(1), at + days(3))
+    said = bank.run()
+    assert "plan_instalment_missed" not in asked(said)
+    assert known(said).plans[chosen["offer_id"]].instalments[0].status != "broken"
+
+
+def test_what_was_missed_of_a_plan_calls_for_nobody_once_another_plan_was_agreed() -> None:
+    bank, _ = agreed(choice=0)
+    bank.ticks(ACCEPTED + hours(1), moment("2026-04-05T10:00:00+00:00"))
+    said = bank.run()
+    assert asked(said) == ["plan_instalment_missed"]
+    assert known(said).clear_since == 0
+    at = moment("2026-04-05T11:00:00+00:00")
+    bank.outcome(at, "plan_accepted", direction="inbound", offer_id=offers_of(bank)[1]["offer_id"])
+    bank.ticks(at + hours(1), at + days(3))
+    assert known(bank.run()).clear_since == ms(at), "no more is called for than the sign of stress does"
+
+
 def test_who_proposes_a_plan_of_their_own_is_answered_by_a_person() -> None:
     bank = offered(behind("600.00"))
     offer_id = offers_of(bank)[0]["offer_id"]
@@ -647,12 +672,14 @@ DUE = "2026-03-20"
 """A Friday: with three working days it can be kept through Wednesday, the 25th."""
 
 
-def promised(*terms: tuple[str, str, str], **profile: Any) -> Bank:
-    """Promises (name, amount, due date) that were made on the first day, without any sign of stress."""
+def promised(*terms: tuple[str, ...], **profile: Any) -> Bank:
+    """Promises (name, amount, due date, account) that were made on the first day, without any sign of stress."""
     bank = Bank()
     bank.customer(START, **profile)
-    for name, amount, due_date in terms or (("P1", "100.00", DUE),):
-        told = {"promise_id": name, "amount": amount, "currency": "GBP", "due_date": due_date, "account_id": "A-0001"}
+    for name, amount, due_date, *account in terms or (("P1", "100.00", DUE),):
+        told = {
+            "promise_id": name, "amount": amount, "currency": "GBP", "due_date": due_date, "account_id": (*account, "A-0001")[0],
+        }  # fmt: skip
         bank.outcome(START, "promise", direction="inbound", promise=told)
     return bank
 
@@ -703,6 +730,7 @@ def test_a_promise_is_kept_kept_in_part_or_broken_by_what_was_paid_in_its_time(p
 def test_a_promise_that_is_kept_is_thanked_for_at_once_and_once() -> None:
     bank = promised()
     pay(bank, START + days(5), "100.00")
+    bank.outcome(START + days(5) + hours(1), "conversation", direction="inbound")
     bank.ticks(START + days(5) + hours(1), START + days(40), hours(1))
     said = bank.run()
     thanks = only(of(said, "recognition"))
@@ -820,6 +848,17 @@ def test_nobody_is_thanked_for_one_promise_while_another_is_broken() -> None:
     said = bank.run()
     assert statuses(said) == {"P1": "broken", "P2": "kept"}
     assert of(said, "recognition") == []
+
+
+@pytest.mark.parametrize(("due_date", "thanked"), [(DUE, False), ("2026-04-20", True)])
+def test_thanks_that_wait_for_the_morning_are_left_unsaid_when_something_breaks_at_night(due_date: str, thanked: bool) -> None:
+    bank = promised(("P1", "100.00", due_date), ("P2", "50.00", "2026-03-23", "A-0002"))
+    bank.ticks(START + days(1), OVER - hours(3), days(1))
+    pay(bank, OVER - hours(2), "50.00", account="A-0002")
+    bank.ticks(OVER - hours(1), OVER + days(10), hours(1))
+    said = bank.run()
+    assert said.decisions("deferred")[0]["next_allowed_at"] == "2026-03-26T08:00:00Z"
+    assert starts(said, "recognition") == ([OVER + hours(8)] if thanked else [])
 
 
 def test_thanks_for_a_promise_do_not_claim_that_nothing_is_wrong() -> None:

@@ -9,6 +9,7 @@ import typer
 
 from stream.cli import app
 from stream.topics import CATALOGUE
+from stream.treatment.policy import default_text, load
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -59,6 +60,11 @@ def test_each_of_the_eight_promises_names_tests_that_exist() -> None:
         assert paths, promise
         for path in paths:
             assert (ROOT / path).exists(), path
+
+
+def test_its_limits_name_every_pack_of_rules() -> None:
+    [told] = re.findall(r"^- Contact rules come in packs.*?(?=^- )", TEXT, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`([A-Za-z-]+)`", told)) == set(load(default_text()).packs)
 
 
 def test_it_comes_in_the_order_a_platform_engineer_reads() -> None:

@@ -314,6 +314,18 @@ def test_a_dispute_that_was_told_of_an_account_leaves_others_alone() -> None:
     assert nudged_at(other.run()) == [START + days(31)]
 
 
+@pytest.mark.parametrize("ends", [None, START + days(60)])
+def test_a_sign_on_a_held_account_that_goes_lets_the_other_be_spoken_of(ends: dt.datetime | None) -> None:
+    bank = ready()
+    bank.signal(START, "S2", account="A-0002")
+    bank.hold(START + days(1), "complaint", account_id="A-0002", ends=ends)
+    bank.ticks(READY, READY + days(1))
+    bank.signal(READY + days(1), "S2", account="A-0002", status="withdrawn")
+    bank.ticks(READY + days(1), READY + days(2))
+    (said,) = bank.run().nudges()
+    assert (said["account_ids"], moment(said["not_before"])) == (["A-0001"], READY + days(1))
+
+
 def test_accounts_are_told_of_a_pause_with_the_end_that_its_place_gives_it() -> None:
     bank = Bank()
     bank.facts(START, product="loan")

@@ -62,6 +62,25 @@ def test_moves(standing: Standing, wanted: int, clock: int, after: Standing) -> 
 
 
 @pytest.mark.parametrize(
+    ("standing", "wanted", "at", "clock", "after"),
+    [
+        # What came late moves a customer as of when it happened, and no sooner than the rung had been held.
+        (Standing(0, 0, 0), 2, T, T + 5 * DAY, Standing(1, T, 0)),
+        (Standing(1, T, 0), 2, T + DAY, T + 5 * DAY, Standing(2, T + 3 * DAY, 0)),
+        (Standing(1, T, 0), 2, T + 4 * DAY, T + 5 * DAY, Standing(2, T + 4 * DAY, 0)),
+        (Standing(1, T, 0), 2, T + DAY, T + 2 * DAY, Standing(1, T, 0)),
+        (Standing(2, T, 0), 0, T + DAY, T + 5 * DAY, Standing(2, T, T + DAY)),
+        # A relapse ends the clear days, also where the next rung is not yet due.
+        (Standing(2, T, T + DAY), 3, T + 2 * DAY, T + 2 * DAY, Standing(2, T, 0)),
+        # A step down is as of when it fell due, however late that is seen.
+        (Standing(3, T, T + DAY), 0, T + 90 * DAY, T + 90 * DAY, Standing(2, T + 31 * DAY, T + 31 * DAY)),
+    ],
+)
+def test_moves_of_what_is_told_late(standing: Standing, wanted: int, at: int, clock: int, after: Standing) -> None:
+    assert move(standing, wanted, at, clock, LADDER) == after
+
+
+@pytest.mark.parametrize(
     ("standing", "wanted", "due"),
     [
         (Standing(1, T, 0), 2, T + 3 * DAY),

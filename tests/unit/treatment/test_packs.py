@@ -517,6 +517,33 @@ def test_what_was_said_on_the_telephone_ends_calls_for_seven_days(outcome: str, 
     assert moment(called["not_before"]) == (START + days(11) + hours(3) if gap else START + days(6) + hours(5))
 
 
+@pytest.mark.parametrize(
+    ("last", "waits"),
+    [
+        ([("attempted", 0), ("no_answer", 1)], True),
+        ([("attempted", 0), ("not_connected", 1)], False),
+        ([("failed", 0)], False),
+        # The latest of what is told of a contact counts, in whatever order it is told.
+        ([("not_connected", 1), ("attempted", 0)], False),
+        ([("no_answer", 1), ("not_connected", 0)], True),
+    ],
+)
+def test_a_call_that_never_reached_the_other_end_is_none_of_the_seven(last: list[tuple[str, int]], waits: bool) -> None:
+    bank = american(channels=("voice",))
+    bank.facts(START + hours(5), product="loan")
+    bank.signal(START + hours(6), severity="high", status="changed")
+    bank.tick(DUE)
+    at = START + days(4) + hours(6)
+    for number in range(6):
+        bank.outcome(at + number * hours(0.1), "no_answer", channel="voice", account_id="A-0001")
+    for outcome, minute in last:
+        when = at + hours(1) + dt.timedelta(minutes=minute)
+        bank.outcome(when, outcome, channel="voice", contact_id="K7", account_id="A-0001")
+    bank.ticks(START + days(6) + hours(5), START + days(12), hours(1))
+    (called,) = [each for each in bank.run().nudges() if each["channel"] == "voice"]
+    assert moment(called["not_before"]) == (START + days(11) + hours(3) if waits else START + days(6) + hours(5))
+
+
 # --- what each message must end with
 
 

@@ -371,6 +371,16 @@ def test_who_is_held_back_is_recorded_once_and_nudged_after_thirty_days() -> Non
     assert [each["result"] for each in said.decisions()] == ["control", "issued"]
 
 
+def test_news_of_somebody_who_is_held_back_is_no_second_decision() -> None:
+    bank = one(HELD)
+    bank.tick(READY)
+    for number in range(1, 20):
+        bank.customer(READY + days(number), HELD, preferred_channel="sms")
+        bank.operator(READY + days(number) + hours(1), "resume_nudges")
+    said = bank.run(policy=TRIAL)
+    assert [each["result"] for each in said.decisions()] == ["control"]
+
+
 def test_fewer_days_are_fewer() -> None:
     bank = one(HELD)
     bank.ticks(READY, READY + days(40), hours(1))
