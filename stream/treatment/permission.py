@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from stream.contracts.vocabulary import DAYS
@@ -32,8 +32,7 @@ _MAX_ROUNDS: Final = 2_000
 """More turns than a year of nights has; beyond, no permitted instant is near enough to wait for."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleVerdict:
+class RuleVerdict(NamedTuple):
     """What one rule said at the instant that was asked about, and with which counters."""
 
     rule: Rule
@@ -41,8 +40,7 @@ class RuleVerdict:
     counters: Counters
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The answer of the gate for one channel."""
 
     result: Result
@@ -69,8 +67,7 @@ class Operator:
     snoozes: dict[str, int | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What a nudge would be about."""
 
     treatment: str = ""
@@ -319,8 +316,24 @@ class Gate:
         return any(check.clear_at(self._at) is None for check in (*self._before, *self._after))
 
 
-def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Verdict:
-    """The first stretch at or after an instant that every rule permits, and what each rule says of that instant."""
+class Answer(NamedTuple):
+    """When all rules permit, before each is asked for its own word."""
+
+    result: Result
+    channel: str
+    found: Sequence[Check]
+    asked: int
+    at: int
+    end: int
+    blocking: Check | None
+
+    def verdict(self) -> Verdict:
+        """The answer with what each rule says of the instant that was asked about."""
+        return _verdict(self)
+
+
+def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Answer:
+    """The first stretch at or after an instant that every rule permits."""
     asked = at
     blocking: Check | None = None
     for _ in range(_MAX_ROUNDS):
@@ -328,7 +341,7 @@ def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Verd
         for check in found:
             clear = check.clear_at(moved)
             if clear is None or clear >= FAR:
-                return _answer(found, "refuse", channel, asked, 0, 0, check)
+                return Answer("refuse", channel, found, asked, 0, 0, check)
             moved = clear
         if moved != at:
             at = moved
@@ -340,15 +353,14 @@ def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Verd
             if closes < end:
                 end, closing = closes, check
         if end - at >= policy.shortest_window_seconds * 1000:
-            return _answer(found, "allow" if at == asked else "defer", channel, asked, at, end, blocking)
+            return Answer("allow" if at == asked else "defer", channel, found, asked, at, end, blocking)
         blocking = blocking or closing
         at = end
-    return _answer(found, "refuse", channel, asked, 0, 0, blocking)
+    return Answer("refuse", channel, found, asked, 0, 0, blocking)
 
 
-def _answer(
-    found: Sequence[Check], result: Result, channel: str, asked: int, at: int, end: int, blocking: Check | None
-) -> Verdict:
+def _verdict(answer: Answer) -> Verdict:
+    result, channel, found, asked, at, end, blocking = answer
     if result == "allow":
         return Verdict(result, channel, at, end, tuple([RuleVerdict(each.rule, "allow", each.counters) for each in found]))
     rules = []
@@ -381,7 +393,7 @@ def may_contact(
     is known at which it would be permitted.
     """
     gate = Gate(customer, at, policy, subject or Subject(), operator=operator or Operator(), contact_from=contact_from)
-    return judge(gate.checks(channel), channel, at, policy)
+    return judge(gate.checks(channel), channel, at, policy).verdict()
 
 
 def breach(nudge: Nudge, found: Sequence[Check], clock: int) -> Check | None:

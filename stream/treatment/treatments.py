@@ -19,7 +19,7 @@ from stream.tables.customer import MAX_NUDGES, Episode, Nudge, OpenSignal, Trial
 from stream.treatment import commitments, effects, offers, reminders
 from stream.treatment.checks import Check
 from stream.treatment.local_time import DAY, from_ms
-from stream.treatment.permission import HOUR, Gate, Subject, Verdict, judge
+from stream.treatment.permission import HOUR, Answer, Gate, Subject, Verdict, judge
 from stream.treatment.policy import TreatmentPolicy
 from stream.treatment.safety import in_control, may_be_compared
 from stream.treatment.turn import Turn, reasons_of
@@ -373,21 +373,22 @@ def _best(
     )
     patience = turn.start + turn.policy.preferred_wait_hours * HOUR
     breaker = _breaker(turn)
-    verdicts: list[Verdict] = []
+    answers: list[Answer] = []
     gate = Gate(
         customer, turn.start, turn.policy, subject, operator=turn.moment.operator, contact_from=turn.moment.contact_from
     )
     for channel in order[:1] if gate.shut else order:
-        found = gate.checks(channel)
-        verdict = judge([*found, breaker], channel, turn.start, turn.policy)
-        soon = verdict.result == "defer" and verdict.not_before <= patience
-        if verdict.result == "allow" or (soon and channel == preferred):
-            return verdict
-        verdicts.append(verdict)
-    deferred = [verdict for verdict in verdicts if verdict.result == "defer"]
+        answer = judge([*gate.checks(channel), breaker], channel, turn.start, turn.policy)
+        soon = answer.result == "defer" and answer.at <= patience
+        if answer.result == "allow" or (soon and channel == preferred):
+            return answer.verdict()
+        answers.append(answer)
+    deferred = [answer for answer in answers if answer.result == "defer"]
+    if deferred:
+        return min(deferred, key=lambda answer: answer.at).verdict()
     # Of channels that are refused, one that only waits for a person's word tells more than one without consent.
-    waiting = [verdict for verdict in verdicts if verdict.waits]
-    return min(deferred, key=lambda verdict: verdict.not_before) if deferred else (waiting or verdicts)[0]
+    verdicts = [answer.verdict() for answer in answers]
+    return next((verdict for verdict in verdicts if verdict.waits), verdicts[0])
 
 
 def _breaker(turn: Turn) -> Check:

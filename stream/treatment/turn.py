@@ -51,7 +51,7 @@ class Said(NamedTuple):
     trace: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Moment:
     """The circumstances of a turn."""
 

@@ -203,6 +203,10 @@ OPEN = moment("2026-03-19T10:00:00+00:00")
         ({"obligation_id": "O2"}, False),
         ({"direction": "debit"}, False),
         ({"account": "A-0002"}, False),
+        # A part of it.
+        ({"obligation_id": "O1", "amount": "119.99"}, False),
+        ({"amount": "60.00"}, False),
+        ({"amount": "500.00"}, True),
     ],
 )
 def test_what_has_been_paid_is_not_reminded_of_and_a_reminder_that_is_out_is_taken_back(
@@ -210,7 +214,7 @@ def test_what_has_been_paid_is_not_reminded_of_and_a_reminder_that_is_out_is_tak
 ) -> None:
     bank = due()
     bank.ticks(READY, at, hours(1))
-    pay(bank, at + MINUTE, "120.00", **fields)
+    pay(bank, at + MINUTE, **{"amount": "120.00"} | fields)
     bank.ticks(at + hours(1), moment("2026-03-22T09:00:00+00:00"), hours(1))
     said = bank.run()
     issued = at >= OPEN or not paid
@@ -218,6 +222,15 @@ def test_what_has_been_paid_is_not_reminded_of_and_a_reminder_that_is_out_is_tak
     taken = of(said, "payment_reminder", "withdrawn")
     assert [each["withdrawn_because"] for each in taken] == (["customer_paid"] if paid and issued else [])
     assert [each["kind"] for each in said.orders()][:2] == ["watch_promise", "unwatch_promise"]
+
+
+def test_a_payment_is_for_what_is_past_due_before_it_is_for_what_is_ahead() -> None:
+    for named in (False, True):
+        bank = due(arrears="120.00", past_due_since="2026-02-22", days_past_due_treatment=8)
+        bank.ticks(READY, READY + days(10), hours(6))
+        pay(bank, READY + days(10) + MINUTE, "120.00", **{"obligation_id": "O1"} if named else {})
+        bank.ticks(READY + days(11), moment("2026-03-20T09:00:00+00:00"), hours(1))
+        assert bool(of(bank.run(), "payment_reminder")) is not named
 
 
 def test_a_payment_for_last_month_is_none_for_this() -> None:
