@@ -14,7 +14,7 @@ from stream.contracts.ids import derive
 from stream.contracts.money import to_text
 from stream.tables.customer import Payment as Paid
 from stream.tables.customer import Plan, Promise
-from stream.treatment.local_time import DAY, LATEST, from_ms
+from stream.treatment.local_time import DAY, LATEST, from_ms, local_date
 from stream.treatment.promises import Commitment, Judgement, Payment, allocate, deadline, judge
 from stream.treatment.turn import Turn
 
@@ -41,6 +41,11 @@ def due_until(due_date: str, turn: Turn) -> int:
     """The first instant after the last local day on which something due can be paid, grace included."""
     country = turn.customer.profile.jurisdiction if turn.customer.profile is not None else None
     return deadline(dt.date.fromisoformat(due_date), turn.policy.ladder.promise_working_days, country, turn.tz)
+
+
+def _until(plan: Plan, due_date: str, turn: Turn) -> int:
+    """The same for an instalment; one that was due before the plan was agreed is due then."""
+    return due_until(max(due_date, local_date(plan.accepted_at, turn.tz).isoformat()), turn)
 
 
 def decide(turn: Turn) -> None:
@@ -94,7 +99,7 @@ def _all(turn: Turn) -> dict[str, Commitment]:
         if plan.accepted_at:
             for number, each in enumerate(plan.instalments):
                 name = f"plan:{plan.offer_id}:{number}"
-                until = min(due_until(each.due_date, turn), plan.ended_at or LATEST)
+                until = min(_until(plan, each.due_date, turn), plan.ended_at or LATEST)
                 due = dt.date.fromisoformat(each.due_date)
                 found[name] = Commitment(name, plan.account_id, plan.currency, each.amount, plan.accepted_at, due, until)
     return found
@@ -136,7 +141,7 @@ def times(turn: Turn) -> list[int]:
             found.append(promise.decided_at + WATCHED_AFTER)
     for plan in customer.plans.values():
         if plan.watched:
-            found += [due_until(each.due_date, turn) for each in plan.instalments if each.status == "open"]
+            found += [_until(plan, each.due_date, turn) for each in plan.instalments if each.status == "open"]
             found += [each.decided_at + WATCHED_AFTER for each in plan.instalments if each.status != "open"]
     found += [each.decided_at + ladder.broken_promise_days * DAY for each in broken(turn)]
     return found

@@ -425,7 +425,7 @@ def _still_asked(escalation: Escalation, turn: Turn) -> bool:
     if kind in ("arrears", "missed", "no_surplus"):
         return False
     if kind in ("hardship", "counter_offer"):
-        return escalation.status == "taken" or turn.clock < int(name) + SAID_WITHIN
+        return True
     return bool(turn.trouble) and customer.responded_at <= escalation.issued_at
 
 

@@ -77,7 +77,9 @@ def _end(turn: Turn) -> None:
                 continue
             reminders.end(episode, turn)
         else:
-            episode.signal_ids = [each for each in episode.signal_ids if each in speakable]
+            kept = [each for each in episode.signal_ids if each in speakable]
+            if len(kept) < len(episode.signal_ids):
+                episode.signal_ids, episode.wake = kept, turn.clock  # it is about less now: what forbade it may have gone
             if episode.signal_ids:
                 if not episode.nudge_id and episode.subject not in episode.signal_ids:
                     _name(episode, turn)
@@ -167,7 +169,7 @@ def _on_rung(turn: Turn) -> list[str]:
             episode = customer.episodes[name] = Episode(name, "", 0)
         if fitting:
             episode.signal_ids += [each.signal_id for each in fitting]
-            episode.last = episode.last and "anew"
+            episode.wake = turn.clock
         if not episode.subject:
             _name(episode, turn)
         active.append(name)
@@ -325,7 +327,7 @@ def _anew(episode: Episode, turn: Turn) -> bool:
     """Whether something can have changed since an episode was last decided: what is permitted was told anew, it has another
     signal, or the time it waits for has come. Time alone changes nothing before that.
     """
-    if turn.moment.told or episode.last == "anew" or (episode.wake is not None and turn.clock >= episode.wake):
+    if turn.moment.told or (episode.wake is not None and turn.clock >= episode.wake):
         return True
     return episode.control and not may_be_compared(turn.customer, turn.policy, turn.clock)
 

@@ -36,6 +36,7 @@ from stream.tables import customer as customers
 from stream.treatment.explain import explain
 
 HERE = Path(__file__).parent
+KEYS = {"bounces": "account_id"}
 KINDS = {"signals": "signal", "nudges": "nudge", "escalations": "escalation", "decisions": "decision"}
 WRITE = os.environ.get("EWS_GOLDEN") == "write"
 
@@ -130,9 +131,16 @@ class Telling(NamedTuple):
         return customers.decode(step.live.row(name) or b"")
 
 
+class Also(NamedTuple):
+    """One more record of a story: its topic, and the record."""
+
+    topic: str
+    value: str
+
+
 @cache
-def tell(story: str, until: str = "", also: str = "") -> Telling:
-    """Runs a story, to its end or to an earlier instant; `also` is one more line of its `cases`."""
+def tell(story: str, until: str = "", also: tuple[Also, ...] = (), without: tuple[str, ...] = ()) -> Telling:
+    """Runs a story, to its end or to another instant; with some records more, and without some of its own, by event."""
     loaded = settings.load()
     config = configuration(loaded)
     said: list[Output] = []
@@ -148,7 +156,7 @@ def tell(story: str, until: str = "", also: str = "") -> Telling:
     end = _ms(until or STORIES[story].until)
     happened: list[tuple[str, Record]] = []
     waiting: list[tuple[str, Line]] = []
-    for topic, line in _records(story, also):
+    for topic, line in _records(story, also, without):
         if line.timestamp > end:
             break
         if b'"@' in (line.value or b""):
@@ -164,14 +172,16 @@ def tell(story: str, until: str = "", also: str = "") -> Telling:
     return Telling(happened, said, job)
 
 
-def _records(story: str, also: str) -> Iterator[tuple[str, Line]]:
-    found = {topic: files.lines(topic, path) for topic, path in files.find(HERE / story).items()}
-    if not also:
-        return merge(found)
-    more = json.loads(also)
-    line = Line(0, _ms(more["occurred_at"]), more["customer_id"].encode(), also.encode())
-    found["cases"] = iter(sorted([*found.get("cases", ()), line], key=lambda each: each.timestamp))
-    return merge(found)
+def _records(story: str, also: tuple[Also, ...], without: tuple[str, ...]) -> Iterator[tuple[str, Line]]:
+    found = {topic: list(files.lines(topic, path)) for topic, path in files.find(HERE / story).items()}
+    for topic, value in also:
+        more = json.loads(value)
+        key = more[KEYS.get(topic, "customer_id")].encode()
+        found.setdefault(topic, []).append(Line(0, _ms(more["occurred_at"]), key, value.encode()))
+    for topic, lines in found.items():
+        told = [each for each in lines if json.loads(each.value or b"").get("event_id") not in without]
+        found[topic] = sorted(told, key=lambda each: each.timestamp)
+    return merge({topic: iter(lines) for topic, lines in found.items()})
 
 
 def _named(value: bytes, said: list[Output]) -> bytes:
