@@ -179,6 +179,4 @@ def _look_again(turn: Turn) -> None:
         times += commitments.times(turn)
     if customer.trials:
         times += effects.times(turn)
-    if turn.specialist:
-        times += [hold.until for hold in customer.holds.values()]
     customer.due = min((at for at in times if at is not None and at > clock), default=None)

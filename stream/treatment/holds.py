@@ -96,7 +96,7 @@ def own(customer: Customer, account_ids: Sequence[str], channel: str, treatment:
         for signal in customer.signals.values()
         if signal.proposes_hold
         and not signal.decided
-        and (signal.proposes_hold not in OF_ACCOUNTS or signal.account_id in account_ids)
+        and (signal.proposes_hold not in OF_ACCOUNTS or not account_ids or signal.account_id in account_ids)
     ]
     return spans
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from stream.tables.customer import Nudge
-from stream.treatment import arrears, commitments, holds
+from stream.treatment import arrears, commitments
 from stream.treatment.policy import Ladder
 from stream.treatment.turn import Turn
 
@@ -111,20 +111,7 @@ def climb(turn: Turn) -> None:
         began = min((signal.started for signal in turn.trouble.values()), default=None)
         standing = move(standing, turn.wanted, at, turn.clock, ladder, began=began)
     customer.rung, customer.rung_since, customer.clear_since = standing
-    turn.specialist = _specialist(turn, seen)
-
-
-def _specialist(turn: Turn, seen: int) -> bool:
-    """Whether the customer is with specialists: a hold of such a kind is in force or proposed, or there is something to speak of
-    and their record tells of circumstances for trained staff.
-    """
-    customer, ladder = turn.customer, turn.policy.ladder
-    if any(hold.kind in ladder.specialist_holds and holds.in_force(hold, turn.clock) for hold in customer.holds.values()):
-        return True
-    proposals = (signal for signal in customer.signals.values() if signal.proposes_hold and not signal.decided)
-    if any(signal.proposes_hold in ladder.specialist_holds for signal in proposals):
-        return True
-    return seen >= 2 and is_vulnerable(turn)
+    turn.specialist = seen >= 2 and is_vulnerable(turn)
 
 
 def is_vulnerable(turn: Turn) -> bool:

@@ -182,10 +182,13 @@ def _causes(turn: Turn) -> Grounds:
     customer = turn.customer
     causes = _holds(turn) if customer.holds else {}
     _proposals(causes, turn)
-    asked = next((name for name, each in customer.escalations.items() if name.startswith("vulnerable:") and each.body), None)
-    if asked is not None and turn.trouble and ladder.is_vulnerable(turn):
-        causes[asked] = partial(_of_vulnerable, turn.now, turn)
-    elif turn.specialist and turn.wanted >= 2 and turn.spoken and ladder.is_vulnerable(turn) and _fresh(turn):
+    asked = [each for name, each in customer.escalations.items() if name.startswith("vulnerable:") and each.body]
+    if asked and turn.trouble and ladder.is_vulnerable(turn):
+        causes |= {each.cause: partial(_of_vulnerable, turn.now, turn) for each in asked}
+    # Once a case is closed, what came up since asks again.
+    last = max((each.issued_at for each in asked), default=0)
+    fresh = any(each.rose_at > last for each in turn.spoken) and all(each.status == "done" for each in asked)
+    if turn.specialist and fresh and _fresh(turn):
         causes[f"vulnerable:{turn.now}"] = partial(_of_vulnerable, turn.now, turn)
     causes.update(_care(turn))
     since = customer.unreachable_since

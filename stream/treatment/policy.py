@@ -219,7 +219,6 @@ class Ladder(_Part):
     care_days: Days
     urgent_days: Days
     specialist_days: Days
-    specialist_holds: tuple[HoldKind, ...]
     specialist_vulnerabilities: tuple[Vulnerability, ...]
     missed_instalments: Annotated[int, Field(ge=1, le=8)]
     hold_days: Annotated[tuple[Annotated[int, Field(ge=0, le=366)], ...], Field(min_length=5, max_length=5)]

@@ -75,7 +75,6 @@ def _ladder(policy: Policy) -> list[tuple[str, str]]:
         (f"{ladder.care_days} days past due", "rung 4 at once: `arrears_care`"),
         (f"{ladder.urgent_days} days past due", "the same, urgently"),
         (f"{ladder.specialist_days} days past due", "rung 5 at once: `collections_review`"),
-        ("holds that specialists look after", ", ".join(ladder.specialist_holds)),
         ("vulnerabilities that lead there once there is something to speak of", ", ".join(ladder.specialist_vulnerabilities)),
         ("days a rung is held before the next one up (0 to 4)", ", ".join(map(str, ladder.hold_days))),
         ("clear days for one rung down", str(ladder.clear_days)),

@@ -115,7 +115,9 @@ class Turn:
         self.wanted = 0
         """The rung that is called for."""
         self.specialist = False
-        """Whether specialists look after the customer: nothing is sent on the ladder's account."""
+        """Whether there is something to speak of and the customer's record tells of circumstances for trained staff: nothing is
+        sent on the ladder's account.
+        """
         self.late: list[PastDue] = []
         """What is past due, the longest first, once the ladder has looked."""
         self._harm: dict[str, int] = {}

@@ -76,9 +76,28 @@ class Ran(NamedTuple):
     refused: int
 
 
+_WIDE: dict[int, tuple[Policy, Policy]] = {}
+
+
+def widened(policy: Policy) -> Policy:
+    """The policy with every channel for every treatment, each in an order of its own: the gate has more to say no to."""
+    if id(policy) not in _WIDE:
+        order = ("voice", "sms", "push", "chat", "email", "letter")
+        treatments = {
+            name: each.model_copy(update={"channels": order[number % 6 :] + order[: number % 6]})
+            for number, (name, each) in enumerate(policy.treatments.items())
+        }
+        wide = policy.model_copy(update={"treatments": treatments})
+        _WIDE[id(policy)] = policy, Policy.model_validate_json(wide.model_dump_json())
+    return _WIDE[id(policy)][1]
+
+
 def run_one(seed: int, policy: Policy) -> Ran:
-    """Feeds one timeline, record by record, so that it is known after which record each thing was said."""
-    step = CustomersStep(ALONE, policy)
+    """Feeds one timeline, record by record, so that it is known after which record each thing was said.
+
+    Every second one under the policy with all channels open to all treatments.
+    """
+    step = CustomersStep(ALONE, widened(policy) if seed % 2 else policy)
     told: list[Told] = []
     said: list[Said] = []
     violations: list[Violation] = []
