@@ -264,12 +264,12 @@ def test_the_account_is_watched_from_when_the_reminder_is_in_sight_until_its_dat
     assert moment(unwatch["at"]) == moment("2026-03-22T00:00:00+00:00")
 
 
-def test_of_several_the_next_one_is_reminded_of_and_others_only_after_their_days() -> None:
+def test_of_several_each_is_reminded_of_in_its_turn() -> None:
     bank = due(obligation("2026-03-24", "O2"), obligation("2026-03-22", "O1"))
     bank.ticks(READY, READY + days(50), hours(1))
-    # After 19 March not for fourteen days: 24 March passes, and in April both come again.
     assert starts(bank.run(), "payment_reminder") == [
-        moment("2026-03-19T08:00:00+00:00"), moment("2026-04-19T07:00:00+00:00"),
+        moment("2026-03-19T08:00:00+00:00"), moment("2026-03-22T08:00:00+00:00"),
+        moment("2026-04-19T07:00:00+00:00"), moment("2026-04-22T07:00:00+00:00"),
     ]  # fmt: skip
 
 

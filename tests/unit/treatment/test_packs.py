@@ -550,10 +550,10 @@ def test_a_call_that_never_reached_the_other_end_is_none_of_the_seven(last: list
 @pytest.mark.parametrize(
     ("country", "region", "channel", "language", "ending"),
     [
-        ("US", None, "sms", "en", "Reply STOP to end these messages."),
-        ("US", None, "sms", "en-US", "Reply STOP to end these messages."),
-        ("US", None, "sms", "es", "Reply STOP to end these messages."),
-        ("US", "US-MA", "sms", "en", "Reply STOP to end these messages."),
+        ("US", None, "sms", "en", "Reply STOP to opt out."),
+        ("US", None, "sms", "en-US", "Reply STOP to opt out."),
+        ("US", None, "sms", "es", "Reply STOP to opt out."),
+        ("US", "US-MA", "sms", "en", "Reply STOP to opt out."),
         ("US", "US-CA", "email", "en", "To end these e-mails, reply with the word STOP."),
         ("US", "US-MA", "email", "en", "To end these e-mails, reply with the word STOP."),
         ("US", None, "push", "en", ""),

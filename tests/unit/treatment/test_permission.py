@@ -287,8 +287,7 @@ SPOKEN = {"treatment": "bounce_explained"}
         ([nudge(NOON - DAY, withdrawn=True)], SPOKEN, at("2026-03-17 12:00")),
         ([nudge(NOON - DAY)], SPOKEN | {"nudge_id": "N"}, NOON),
         # Each treatment has its own days.
-        ([nudge(NOON - 4 * DAY, treatment="plan_reminder")], {"treatment": "plan_reminder"}, at("2026-03-05 12:00")),
-        ([nudge(NOON - 6 * DAY, treatment="plan_reminder")], {"treatment": "plan_reminder"}, NOON),
+        ([nudge(NOON - DAY, treatment="plan_reminder")], {"treatment": "plan_reminder"}, NOON),
         ([nudge(NOON - 29 * DAY, treatment="recognition")], {"treatment": "recognition"}, at("2026-03-05 12:00")),
     ],
 )  # fmt: skip
