@@ -236,7 +236,7 @@ class CustomersStep:
             self._evaluate(customer, "tick", b"")
         if table.is_bare(customer):
             # What is told of somebody who was erased, or never known, leaves nothing behind.
-            customer.seen = []
+            customer.seen, customer.gone, customer.cleared_at = [], {}, 0
 
     def _erase(self, key: bytes, record: Record) -> None:
         try:
@@ -503,9 +503,11 @@ class CustomersStep:
         opened_at = min(known.opened_at, at) if known is not None else at
         closed_at = at if event.status == "closed" else None
         escalation_id = event.escalation_id or (known.escalation_id if known is not None else "")
-        customer.cases[event.case_id] = table.Case(event.case_id, opened_at, at, closed_at, escalation_id)
+        customer.cases[event.case_id] = table.Case(event.case_id, opened_at, at, closed_at, escalation_id, event.queue)
         for escalation in customer.escalations.values():
-            if escalation_id and escalation.escalation_id == escalation_id and escalation.status != "withdrawn":
+            # A case that names no request answers what its team was asked.
+            named = escalation.escalation_id == escalation_id if escalation_id else escalation.queue == event.queue
+            if named and escalation.body and escalation.status != "withdrawn":
                 escalation.status = "taken" if event.status == "opened" else "done"
         while len(customer.cases) > table.MAX_CASES:
             closed = [case for case in customer.cases.values() if case.closed_at is not None]
@@ -560,7 +562,6 @@ class CustomersStep:
         told = customer.signals.get(event.signal_id)
         if known is not None and told is not None and _alike(known, told) and known.at >= (self._contact_from or 0):
             return False  # other words alone: nothing is decided by them
-        customer.signals[event.signal_id].decided = known is not None and known.decided
         proposed = event.proposes_hold or (known is not None and known.proposes_hold)
         return True if proposed else SAME
 

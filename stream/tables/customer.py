@@ -137,6 +137,7 @@ class Case(msgspec.Struct, omit_defaults=True):
     at: int
     closed_at: int | None = None
     escalation_id: str = ""
+    queue: str = ""
 
 
 class Pause(msgspec.Struct, omit_defaults=True):
@@ -405,8 +406,10 @@ class Customer(msgspec.Struct, omit_defaults=True):
 
 
 def is_bare(customer: Customer) -> bool:
-    """Whether nothing is remembered but the ids of events."""
-    return customer.profile is None and msgspec.structs.replace(customer, seen=[]) == Customer(customer.customer_id)
+    """Whether nothing is remembered but the ids of events, and of signals that are gone."""
+    if customer.profile is not None or customer.signals or customer.accounts:
+        return False
+    return msgspec.structs.replace(customer, seen=[], gone={}, cleared_at=0) == Customer(customer.customer_id)
 
 
 class Breaker(msgspec.Struct, omit_defaults=True):

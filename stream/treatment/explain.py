@@ -153,7 +153,7 @@ def _nudge(record: Record, related: Related) -> list[str]:
     if text:
         lines += ["", "What it says", f"{INDENT}{text}"]
     lines += _offers(record)
-    lines += _why(record.get("reasons") or (), "Why, as the customer may be told")
+    lines += _why(record.get("reasons") or (), "Why, as the customer may be told", figures=False)
     lines += _signals_behind(record, related, "Why, as staff may know it")
     lines += _would_clear(record, related)
     lines += _allowed(decision, next((each.get("currency", "") for each in record.get("offers") or ()), ""))
@@ -258,6 +258,9 @@ def _escalation(record: Record, related: Related) -> list[str]:
     team = QUEUES.get(record.get("queue", ""), _words(record.get("queue")))
     lines = [f"Escalation {record.get('escalation_id')}"]
     lines.append(f"A person from {team} is asked to look at what is known of customer {record.get('customer_id')}.")
+    about = ", ".join(map(str, record.get("account_ids") or ()))
+    if about:
+        lines.append(f"About {'account' if ', ' not in about else 'accounts'} {about}.")
     lines.append(f"Priority {record.get('priority')}, rung {record.get('rung')} of the ladder.")
     lines += _withdrawn(record, related)
     queue = _policy().queues.get(record.get("queue", ""))
@@ -338,12 +341,12 @@ def _deciding(decision: Record) -> list[str]:
 # --- parts
 
 
-def _why(reasons: Sequence[Record], heading: str = "Why") -> list[str]:
+def _why(reasons: Sequence[Record], heading: str = "Why", *, figures: bool = True) -> list[str]:
     if not reasons:
         return []
     lines = ["", heading]
     for reason in reasons:
-        lines.append(f"{INDENT}- {reason.get('text') or _words(reason.get('code'))}{_figure(reason)}")
+        lines.append(f"{INDENT}- {reason.get('text') or _words(reason.get('code'))}{_figure(reason) if figures else ''}")
         window = _window(reason)
         if window:
             lines.append(f"{INDENT}  {window}")

@@ -60,18 +60,16 @@ def _last(start: int, length: HoldLength, times: int, tz: ZoneInfo) -> int:
 
 def settle(customer: Customer, policy: Policy) -> None:
     """Brings the end of every hold up to date: a customer's place and zone may become known after the hold. What a signal
-    proposes is decided once a hold of the kind was placed, or the case that was opened for it is closed.
+    proposes is decided once the holds feed has told of one of its kind since the signal's last word; nothing less decides it.
     """
     for hold in customer.holds.values():
         hold.until = until(hold, customer.profile, policy)
     for signal in customer.signals.values():
         if signal.proposes_hold and not signal.decided:
-            asked = customer.escalations.get(f"proposed:{signal.signal_id}")
-            placed = any(
-                hold.kind == signal.proposes_hold and not hold.provisional and hold.occurred_at >= signal.started
+            signal.decided = any(
+                hold.kind == signal.proposes_hold and not hold.provisional and hold.occurred_at >= signal.at
                 for hold in customer.holds.values()
             )
-            signal.decided = placed or (asked is not None and asked.status == "done")
 
 
 def in_force(hold: Hold, clock: int) -> bool:

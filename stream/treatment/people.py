@@ -37,6 +37,8 @@ MISSED_WITHIN = 60 * DAY
 SAID_WITHIN = 30 * DAY
 """How long what the customer said asks for a person."""
 CARE = "arrears_care"
+LISTENING = frozenset({"arrears_care", "collections_review", "vulnerability"})
+"""Teams to whom a customer who says that they cannot pay has said it."""
 REVIEW = "collections_review"
 
 
@@ -55,6 +57,7 @@ class Request(NamedTuple):
     trace: bytes
     first: tuple[str, ...] = ()
     """Actions that come before the queue's own; the queue's alone where there are none."""
+    urgent: bool = False
 
 
 def escalate(turn: Turn) -> None:
@@ -69,7 +72,7 @@ def escalate(turn: Turn) -> None:
     causes = _causes(turn)
     escalations = customer.escalations
     for escalation in list(escalations.values()):
-        if escalation.cause not in causes and escalation.body:
+        if escalation.cause not in causes and escalation.body and escalation.status != "done":
             _unfounded(escalation, turn)
     for cause, request in causes.items():
         if cause not in escalations:
@@ -98,8 +101,7 @@ def _overdue(turn: Turn) -> None:
         if not each.body or each.status not in ("issued", "taken"):
             continue
         if urgent and each.queue == CARE and "arrears" not in each.urged:
-            request = _of_days(CARE, turn.late[0], turn)
-            reasons = (*request.reasons, *_standing_holds(turn, request), *reasons_of(turn.worst_first()))
+            reasons = _reasons_now(_of_days(CARE, turn.late[0], turn), turn)
             soon = turn.clock + 24 * HOUR
             due_by = min(each.due_by, soon) if each.due_by > turn.clock else soon
             rule = turn.ground(turn.policy.grounds.arrears, True, {"needed_days": marks.urgent_days})
@@ -107,17 +109,19 @@ def _overdue(turn: Turn) -> None:
         elif "overdue" not in each.urged and turn.clock >= each.due_by:
             queue = turn.policy.queues[each.queue]  # type: ignore[index]
             rule = turn.ground(turn.policy.grounds.overdue, True)
-            urge(each, turn.clock + queue.due_by_hours * HOUR, "overdue", rule, turn)
+            late = next((one for one in turn.late if each.cause.startswith(f"arrears:{one.account_id}:")), None)
+            now = None if late is None else _reasons_now(_of_days(CARE, late, turn), turn)
+            urge(each, turn.clock + queue.due_by_hours * HOUR, "overdue", rule, turn, now)
 
 
 def _unfounded(escalation: Escalation, turn: Turn) -> None:
     kind = escalation.cause.split(":")[0]
     if kind == "hold":
         withdraw_escalation(escalation, "hold_lifted", turn)
-    elif kind == "promise" or (kind == "plan" and _plan_kept(escalation, turn)):
-        withdraw_escalation(escalation, "promise_kept", turn)
     elif escalation.queue == CARE and _reviewed(turn):
         withdraw_escalation(escalation, "passed_on", turn)
+    elif kind == "promise" or (kind == "plan" and _plan_kept(escalation, turn)):
+        withdraw_escalation(escalation, "promise_kept", turn)
     elif kind in ("arrears", "review", "missed", "no_surplus"):
         withdraw_escalation(escalation, _no_longer(escalation, turn), turn)
     elif kind in ("proposed", "check", "vulnerable") or not turn.trouble:
@@ -219,7 +223,7 @@ def _holds(turn: Turn) -> Grounds:
         queue = turn.policy.holds.queues.get(hold.kind)  # type: ignore[call-overload]
         cause = f"hold:{hold.hold_id}"
         over = hold.lifted or (hold.until is not None and hold.until <= turn.clock)
-        if queue is None or (over and (hold.lifted or cause not in turn.customer.escalations)):
+        if queue is None or (over and (hold.lifted or hold.provisional or cause not in turn.customer.escalations)):
             continue
         if old is not None and hold.occurred_at < old:
             continue
@@ -252,7 +256,7 @@ def _proposals(causes: Grounds, turn: Turn) -> None:
         cause = f"{kind}:{signal.signal_id}"
         if signal.decided and cause not in asked:
             continue
-        same = [each for each in causes if kind == "proposed" and _same_matter(each, signal, turn)]
+        same = [each for each in causes if _same_matter(each, signal, queue, turn)]
         if cause in asked:
             for each in same:
                 if each not in asked:
@@ -262,13 +266,17 @@ def _proposals(causes: Grounds, turn: Turn) -> None:
         causes[cause] = partial(_request, queue, [signal], signal.started, (), turn)
 
 
-def _same_matter(cause: str, signal: OpenSignal, turn: Turn) -> bool:
-    """Whether a cause is a hold, or a signal that proposes one, of the kind that another signal proposes."""
+def _same_matter(cause: str, signal: OpenSignal, queue: str, turn: Turn) -> bool:
+    """Whether a cause asks the same team about the same: a hold, or another proposal, of the kind that a signal proposes; for a
+    check, a hold for its team on its very account.
+    """
     kind, _, name = cause.partition(":")
     if kind == "hold":
         hold = turn.customer.holds[name]
+        if not signal.proposes_hold:
+            return turn.policy.holds.queues.get(hold.kind) == queue and hold.account_id == signal.account_id  # type: ignore[call-overload]
         return hold.kind == signal.proposes_hold and hold.account_id in ("", signal.account_id)
-    return kind == "proposed" and turn.customer.signals[name].proposes_hold == signal.proposes_hold
+    return kind == "proposed" and bool(signal.proposes_hold) and turn.customer.signals[name].proposes_hold == signal.proposes_hold
 
 
 def _fresh(turn: Turn) -> bool:
@@ -318,13 +326,15 @@ def _past_due(turn: Turn) -> Grounds:
     found: Grounds = {}
     for each in turn.late:
         if each.days >= marks.care_days:
-            mark = f":{marks.urgent_days}" if each.days >= marks.urgent_days else ""
-            found[f"arrears:{each.account_id}:{each.since}{mark}"] = partial(_of_days, CARE, each, turn)
+            urgent = each.days >= marks.urgent_days
+            cause = f"arrears:{each.account_id}:{each.since}"
+            found[f"{cause}:{marks.urgent_days}" if urgent else cause] = partial(_of_days, CARE, each, turn, urgent=urgent)
     return found
 
 
-def _of_days(queue: str, late: PastDue, turn: Turn) -> Request:
-    return _request(queue, turn.worst_first(), _day(late.since), (_days_reason(late),), turn, late.account_id)
+def _of_days(queue: str, late: PastDue, turn: Turn, *, urgent: bool = False) -> Request:
+    request = _request(queue, turn.worst_first(), _day(late.since), (_days_reason(late),), turn, late.account_id)
+    return request._replace(urgent=urgent)
 
 
 def _days_reason(late: PastDue) -> ReasonRecord:
@@ -344,7 +354,8 @@ def _said(turn: Turn) -> Grounds:
     ):
         # Said to somebody who has the case, it is known to them.
         heard = any(
-            case.opened_at <= at and (case.closed_at is None or at < case.closed_at) for case in customer.cases.values()
+            case.queue in LISTENING and case.opened_at <= at and (case.closed_at is None or at < case.closed_at)
+            for case in customer.cases.values()
         )
         old = turn.moment.contact_from
         if at and not heard and turn.clock < at + SAID_WITHIN and (old is None or at >= old):
@@ -441,7 +452,8 @@ def _day(iso: str) -> int:
 
 def _hold_reason(hold: Hold, turn: Turn) -> ReasonRecord:
     day = turn.local(hold.placed_at).date()
-    text = f"A hold for {HOLDS.get(hold.kind, hold.kind.replace('_', ' '))} is in force from {date_words(day)}."
+    where = f" on account {hold.account_id}" if hold.account_id else ""
+    text = f"A hold for {HOLDS.get(hold.kind, hold.kind.replace('_', ' '))}{where} is in force from {date_words(day)}."
     return ReasonRecord(code=f"hold_{hold.kind}", text=text, value=day.isoformat(), event_ids=())
 
 
@@ -453,6 +465,10 @@ def _request(
     turn: Turn,
     account_id: str = "",
 ) -> Request:
+    if queue in (CARE, REVIEW):
+        # CONC 7.14: nothing is asked about a debt that is disputed, under a plan or under a moratorium.
+        held = {each.account_id for each in turn.customer.accounts.values() if arrears.is_held(each, turn)}
+        signals = [each for each in signals if each.account_id not in held]
     first = [account_id] if account_id else []
     accounts = tuple(dict.fromkeys([*first, *(signal.account_id for signal in signals)]))
     trace = signals[0].trace if signals else b""
@@ -466,6 +482,12 @@ def _standing_holds(turn: Turn, request: Request) -> tuple[ReasonRecord, ...]:
     return tuple(dict.fromkeys(each for each in found if each.code not in told))
 
 
+def _reasons_now(request: Request, turn: Turn) -> tuple[ReasonRecord, ...]:
+    """What a request rests on: its own ground, the holds that the person must know of, and the signs."""
+    signals = [turn.customer.signals[each] for each in request.signal_ids if each in turn.customer.signals]
+    return (*request.reasons, *_standing_holds(turn, request), *reasons_of(signals))
+
+
 def _ask(cause: str, request: Request, turn: Turn) -> None:
     customer = turn.customer
     queue = turn.policy.queues[request.queue]  # type: ignore[index]
@@ -473,8 +495,7 @@ def _ask(cause: str, request: Request, turn: Turn) -> None:
     trace = request.trace or turn.moment.trace
     kind = cause.partition(":")[0]
     decision_id = turn.decide(request.queue, escalation_id, "issued", (_ground(kind, turn),), None, trace)
-    due_by = turn.clock + queue.due_by_hours * HOUR
-    signals = [turn.customer.signals[each] for each in request.signal_ids if each in turn.customer.signals]
+    due_by = turn.clock + (min(queue.due_by_hours, 24) if request.urgent else queue.due_by_hours) * HOUR
     actions = tuple(each for each in (*request.first, *queue.actions) if each in queue.actions)
     record = EscalationRecord(
         escalation_id=escalation_id,
@@ -483,15 +504,17 @@ def _ask(cause: str, request: Request, turn: Turn) -> None:
         account_ids=request.account_ids,
         queue=request.queue,  # type: ignore[arg-type]
         rung=queue.rung,
-        priority=queue.priority,
-        reasons=(*request.reasons, *_standing_holds(turn, request), *reasons_of(signals)),
+        priority="urgent" if request.urgent else queue.priority,
+        reasons=_reasons_now(request, turn),
         suggested_actions=tuple(dict.fromkeys(actions)),
         due_by=from_ms(due_by),
         decided_at=from_ms(turn.clock),
         decision_id=decision_id,
         signal_ids=request.signal_ids,
     )
-    asked = Escalation(escalation_id, request.queue, cause, due_by, turn.clock, msgspec.json.encode(record), trace=trace)
+    urged = ["arrears"] if request.urgent else []
+    body = msgspec.json.encode(record)
+    asked = Escalation(escalation_id, request.queue, cause, due_by, turn.clock, body, urged=urged, trace=trace)
     customer.escalations[cause] = asked
     turn.say("escalations", customer.customer_id, derive(escalation_id, "issued"), record, trace)
 

@@ -20,7 +20,9 @@ from stream.treatment.turn import OWN_CREDIT, Turn
 PAYMENT: Final = "payment_reminder"
 PLAN: Final = "plan_reminder"
 NEAR: Final = 20
-"""Days before a due date in which a payment is one for that date."""
+"""Days before a due date in which a payment of the whole amount is one for that date."""
+JUST_BEFORE: Final = 5
+"""Days before it in which any payment is."""
 
 
 class Due(NamedTuple):
@@ -57,7 +59,7 @@ def payments(turn: Turn) -> list[Due]:
             continue
         for each in account.obligations:
             on = next_due(each, turn.today())
-            if on is None or (each.last_paid and (on - dt.date.fromisoformat(each.last_paid)).days < NEAR):
+            if on is None or (each.last_paid and (on - dt.date.fromisoformat(each.last_paid)).days < JUST_BEFORE):
                 continue
             subject = f"{account.account_id}\n{each.obligation_id}\n{on.isoformat()}"
             if subject not in customer.settled:
@@ -125,7 +127,7 @@ def pays(
     account = turn.customer.accounts.get(account_id)
     if mine != account_id or account is None or (obligation_id or name) != name:
         return False
-    if obligation_id is None and (not credit or account.arrears is not None):
+    if account.arrears is not None or (obligation_id is None and not credit):
         return False
     if any(each.obligation_id == name and amount < each.amount for each in account.obligations):
         return False

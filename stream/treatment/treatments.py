@@ -15,7 +15,7 @@ from stream.contracts.decisions import RuleRecord
 from stream.contracts.ids import derive
 from stream.contracts.nudges import ExperimentRecord, NudgeRecord, OfferRecord
 from stream.contracts.signals import ReasonRecord
-from stream.tables.customer import MAX_NUDGES, Episode, Nudge, OpenSignal, Trial
+from stream.tables.customer import MAX_NUDGES, Episode, Hold, Nudge, OpenSignal, Trial
 from stream.treatment import commitments, effects, offers, reminders
 from stream.treatment.checks import Check
 from stream.treatment.local_time import DAY, from_ms
@@ -38,6 +38,8 @@ KEPT: Final = ReasonRecord(code="promise_kept", text="What was agreed has been k
 DUE: Final = ReasonRecord(
     code="payment_due", text="A regular payment is due in the next few days.", value=1, unit="payments", event_ids=()
 )
+NO_THANKS: Final = frozenset({"bereavement", "insolvency", "vulnerability"})
+"""Teams whose people are not told that things look steadier."""
 RECOVERY: Final = "recovery"
 """The detector that tells of payments made on time again."""
 
@@ -211,6 +213,8 @@ def _thanks(turn: Turn) -> list[str]:
     customer = turn.customer
     if RECOGNITION not in turn.policy.treatments:
         return []
+    if any(_with_specialists(hold, turn) for hold in customer.holds.values()):
+        return []
     broken = bool(customer.promises or customer.plans) and bool(commitments.broken(turn))
     episode = customer.episodes.get(RECOGNITION)
     if not broken and (episode is None or episode.subject == RECOVERY) and (kept := _kept(turn)):
@@ -223,6 +227,13 @@ def _thanks(turn: Turn) -> list[str]:
     if broken or (episode.subject == RECOVERY and not customer.helped_at):
         return []
     return [RECOGNITION] if turn.clock >= _thanks_start(episode, turn) else []
+
+
+def _with_specialists(hold: Hold, turn: Turn) -> bool:
+    """Whether a hold is, or was a short while ago, a matter of which nobody says that things look steadier."""
+    team = turn.policy.holds.queues.get(hold.kind)  # type: ignore[call-overload]
+    rest = turn.policy.ladder.recognition_clear_days * DAY
+    return team in NO_THANKS and hold.placed_at <= turn.clock and (hold.until is None or turn.clock < hold.until + rest)
 
 
 def _kept(turn: Turn) -> str:
@@ -493,7 +504,7 @@ def _params(
     """
     profile, policy = turn.customer.profile, turn.policy
     assert profile is not None
-    occasion = "offers" if made else "promise" if episode.treatment == RECOGNITION and episode.subject != RECOVERY else ""
+    occasion = "offers" if made else _occasion(episode, turn)
     language, text = treatment.words(profile.language, policy.default_language, occasion, profile.region, profile.jurisdiction)
     account = "…" + account_ids[0][-4:] if account_ids else ""
     footer = policy.book(profile.jurisdiction, profile.region).footer.get(channel, {})  # type: ignore[call-overload]
@@ -501,6 +512,14 @@ def _params(
     said = text.replace("{account}", account)
     params = {"account": account, "help": treatment.help, "text": said, "text_language": language}
     return params | {"text": f"{said} {ending}", "opt_out": ending} if ending else params
+
+
+def _occasion(episode: Episode, turn: Turn) -> str:
+    """For which words are kept of their own, where a treatment has some."""
+    if episode.treatment == RECOGNITION:
+        return "" if episode.subject == RECOVERY else "promise"
+    detectors = {turn.trouble[each].detector for each in episode.signal_ids if each in turn.trouble}
+    return "arrears" if detectors == {"arrears_clock"} else ""
 
 
 def times(turn: Turn) -> list[int | None]:

@@ -436,7 +436,8 @@ def test_a_request_that_nobody_answers_is_asked_again_once_and_urgently() -> Non
     assert again["escalation_id"] == first["escalation_id"]
     assert moment(again["decided_at"]) == START + hours(72) == moment(first["due_by"])
     assert (again["priority"], moment(again["due_by"])) == ("urgent", START + hours(144))
-    assert again["reasons"] == first["reasons"]
+    assert [each["code"] for each in again["reasons"]] == [each["code"] for each in first["reasons"]]
+    assert (first["reasons"][0]["value"], again["reasons"][0]["value"]) == (30, 33), "it tells the days as they are now"
     rules = [each["rules"][0]["rule_id"] for each in said.decisions("issued")]
     assert rules == ["people.days_past_due", "people.overdue"]
 
