@@ -6,7 +6,7 @@ decided anew when its time comes, and whenever something is told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +15,9 @@ from stream.contracts.decisions import RuleRecord
 from stream.contracts.ids import derive
 from stream.contracts.nudges import ExperimentRecord, NudgeRecord, OfferRecord
 from stream.contracts.signals import ReasonRecord
-from stream.tables.customer import MAX_NUDGES, Episode, Hold, Nudge, OpenSignal, Trial
+from stream.tables.customer import MAX_NUDGES, Episode, Nudge, OpenSignal, Trial
 from stream.treatment import commitments, effects, offers, reminders
-from stream.treatment.checks import Check
+from stream.treatment.checks import FAR, Check
 from stream.treatment.local_time import DAY, from_ms
 from stream.treatment.permission import HOUR, Answer, Gate, Subject, Verdict, judge
 from stream.treatment.policy import TreatmentPolicy
@@ -213,8 +213,6 @@ def _thanks(turn: Turn) -> list[str]:
     customer = turn.customer
     if RECOGNITION not in turn.policy.treatments:
         return []
-    if any(_with_specialists(hold, turn) for hold in customer.holds.values()):
-        return []
     broken = bool(customer.promises or customer.plans) and bool(commitments.broken(turn))
     episode = customer.episodes.get(RECOGNITION)
     if not broken and (episode is None or episode.subject == RECOVERY) and (kept := _kept(turn)):
@@ -226,14 +224,20 @@ def _thanks(turn: Turn) -> list[str]:
         episode = customer.episodes[RECOGNITION] = Episode(RECOGNITION, RECOVERY, max(customer.cleared_at, 1))
     if broken or (episode.subject == RECOVERY and not customer.helped_at):
         return []
+    if any(turn.clock < end for end in _looked_after(turn)):
+        return []
     return [RECOGNITION] if turn.clock >= _thanks_start(episode, turn) else []
 
 
-def _with_specialists(hold: Hold, turn: Turn) -> bool:
-    """Whether a hold is, or was a short while ago, a matter of which nobody says that things look steadier."""
-    team = turn.policy.holds.queues.get(hold.kind)  # type: ignore[call-overload]
+def _looked_after(turn: Turn) -> list[int]:
+    """Until when nobody says that things look steadier: while specialists look after the customer, and a while after that."""
+    queues: Mapping[str, str] = turn.policy.holds.queues  # type: ignore[assignment]
     rest = turn.policy.ladder.recognition_clear_days * DAY
-    return team in NO_THANKS and hold.placed_at <= turn.clock and (hold.until is None or turn.clock < hold.until + rest)
+    return [
+        FAR if hold.until is None else hold.until + rest
+        for hold in turn.customer.holds.values()
+        if queues.get(hold.kind) in NO_THANKS and hold.placed_at <= turn.clock
+    ]
 
 
 def _kept(turn: Turn) -> str:
@@ -528,7 +532,7 @@ def times(turn: Turn) -> list[int | None]:
     for episode in turn.customer.episodes.values():
         found.append(episode.wake)
         if episode.treatment == RECOGNITION:
-            found += [_thanks_start(episode, turn), _thanks_end(episode, turn)]
+            found += [_thanks_start(episode, turn), _thanks_end(episode, turn), *_looked_after(turn)]
         elif episode.closes:
             found += [episode.closes, episode.opens if not episode.nudge_id else None]
     return found

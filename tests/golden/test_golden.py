@@ -371,7 +371,6 @@ def test_what_is_urgent_stays_so_when_the_customer_says_that_they_cannot_pay() -
     assert "normal" not in [each[3] for each in asked if each[0] >= "2026-04-03"]
 
 
-@not_yet("a request that is done is taken back when its ground goes, as if nobody had come")
 def test_what_a_person_has_done_is_not_taken_back() -> None:
     assert [each for each in tell("job_loss").asked() if each[4] == "withdrawn"] == []
 
@@ -438,7 +437,6 @@ def test_a_death_that_is_reported_after_another_was_looked_after_is_looked_after
     assert issued(story, since="2026-06-25") == []
 
 
-@not_yet("thanks wait for the end of the hold, and are said at once")
 def test_who_was_bereaved_is_not_told_that_things_look_steadier() -> None:
     hold = {"hold_id": "hold-9", "customer_id": "ben", "kind": "bereavement", "placed_at": "2026-06-01T09:00:00Z"}
     story = tell("breathing_space_late", "2026-07-15T00:00:00+00:00", (
@@ -489,7 +487,6 @@ def test_a_payment_that_was_not_agreed_to_asks_for_a_dispute_check_at_once() -> 
 DISPUTE = {"customer_id": "fay", "account_id": "card-1111", "kind": "dispute"}
 
 
-@not_yet("the hold of the call outlives the one that took its place, and with it the request")
 def test_a_dispute_that_is_decided_asks_nobody_any_more() -> None:
     asked = [each for each in tell("dispute_one_of_two_cards").asked() if each[2] == "disputes"]
     assert asked[-1] == ("2026-04-20", "fay", "disputes", "urgent", "withdrawn")
@@ -504,7 +501,6 @@ def test_when_a_dispute_is_decided_the_clock_of_arrears_runs_on() -> None:
     assert ("2026-03-13", 5, 11) in story.days_past_due("card-1111")
 
 
-@not_yet("the request for a dispute that was decided stands for the next one")
 def test_a_second_dispute_on_the_same_card_is_looked_at_too() -> None:
     second = also("holds", event_id="disputed-again", hold_id="hold-2", occurred_at="2026-04-24T10:00:00+01:00",
                   placed_at="2026-04-24T10:00:00+01:00", **DISPUTE)  # fmt: skip
@@ -512,7 +508,6 @@ def test_a_second_dispute_on_the_same_card_is_looked_at_too() -> None:
     assert ("2026-04-24", "fay", "disputes", "normal", "issued") in asked
 
 
-@not_yet("a check and a hold are two matters, also on one account")
 def test_a_dispute_about_the_payment_that_is_being_checked_asks_the_same_team_no_second_time() -> None:
     call = also("contact-outcomes", event_id="call-9-dispute", contact_id="call-9", customer_id="fay", account_id="current-3333",
                 occurred_at="2026-03-03T10:15:00Z", direction="inbound", channel="voice", outcome="dispute")  # fmt: skip
@@ -528,7 +523,6 @@ def test_what_is_disputed_does_not_bring_the_arrears_team() -> None:
     assert asked[0]["account_ids"][0] == "card-2222"
 
 
-@not_yet("all the trouble there is goes into a request, what is disputed too; the hold is told without its account")
 def test_the_arrears_team_is_told_nothing_that_it_could_ask_for_of_what_is_disputed() -> None:
     story = tell("dispute_one_of_two_cards")
     asked = next(each for each in story.of("escalations") if each["queue"] == "arrears_care")
@@ -536,14 +530,12 @@ def test_the_arrears_team_is_told_nothing_that_it_could_ask_for_of_what_is_dispu
     assert not any("45.00" in each["text"] for each in asked["reasons"])
 
 
-@not_yet("no explanation of a request names the account it is about")
 def test_the_disputes_team_reads_which_account_it_is() -> None:
     story = tell("dispute_one_of_two_cards")
     (asked, *_) = (each for each in story.of("escalations") if each["reasons"][0]["code"] == "hold_dispute")
     assert "card-1111" in explain("escalation", asked, {"decisions": story.of("decisions")})
 
 
-@not_yet("a case of any team counts as one of the team that is to hear of it")
 def test_who_tells_another_team_that_they_cannot_pay_is_heard_by_the_one_that_helps() -> None:
     story = tell("dispute_one_of_two_cards", "2026-03-09T00:00:00+00:00", (
         also("cases", event_id="case-1-opened", case_id="case-1", customer_id="fay", escalation_id="@disputes",
@@ -648,12 +640,10 @@ def test_at_90_days_the_review_takes_the_place_of_the_request_before_it() -> Non
     assert (_day(passed_on), passed_on["queue"], passed_on["reasons"][0]["value"]) == ("2026-05-29", "arrears_care", 60)
 
 
-@not_yet("at 90 days a request that began with a promise is said to be over because the promise was kept; one that is done, too")
 def test_a_promise_that_was_broken_is_never_said_to_have_been_kept() -> None:
     assert [each for each in tell("broken_promise").of("escalations") if each.get("withdrawn_because") == "promise_kept"] == []
 
 
-@not_yet("a payment of less than an older instalment that names the obligation counts as paying the next one")
 def test_a_part_of_an_older_instalment_is_no_payment_of_the_next() -> None:
     considered = [each for each in tell("broken_promise").of("decisions") if each["treatment"] == "payment_reminder"]
     assert ("2026-03-18", "withdrawn") not in [(_day(each), each["result"]) for each in considered]
