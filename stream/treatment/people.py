@@ -215,24 +215,24 @@ def _of_unreachable(since: int, turn: Turn) -> Request:
 
 
 def _holds(turn: Turn) -> Grounds:
-    """The teams that look after people with a hold of their kind, whatever the rung."""
-    causes: Grounds = {}
-    matters: dict[tuple[str, str], str] = {}
-    old = turn.moment.contact_from
+    """The teams that look after people with a hold of their kind, whatever the rung.
+
+    What the customer said and what the holds feed tells of it is one matter: whichever came first is asked for, until all of it
+    is over.
+    """
+    asked, old = turn.customer.escalations, turn.moment.contact_from
+    matters: dict[tuple[str, str], list[Hold]] = {}
     for hold in turn.customer.holds.values():
-        queue = turn.policy.holds.queues.get(hold.kind)  # type: ignore[call-overload]
-        cause = f"hold:{hold.hold_id}"
-        over = hold.lifted or (hold.until is not None and hold.until <= turn.clock)
-        if queue is None or (over and (hold.lifted or hold.provisional or cause not in turn.customer.escalations)):
-            continue
-        if old is not None and hold.occurred_at < old:
-            continue
-        causes[cause] = partial(_of_hold, queue, hold, turn)
-        # What the customer said and what the holds feed tells of it is one matter: whichever came first is asked for.
-        matter = (hold.kind, hold.account_id)
-        first = matters.setdefault(matter, cause)
-        if first != cause:
-            del causes[first if cause in turn.customer.escalations and first not in turn.customer.escalations else cause]
+        if hold.kind in turn.policy.holds.queues and (old is None or hold.occurred_at >= old):
+            matters.setdefault((hold.kind, hold.account_id), []).append(hold)
+    causes: Grounds = {}
+    for (kind, _), mine in matters.items():
+        live = [each for each in mine if not each.lifted and (each.until is None or each.until > turn.clock)]
+        # One that has ended by itself stands as long as it is remembered: nobody has said that the team need not look.
+        ended = [each for each in mine if not each.lifted and not each.provisional and f"hold:{each.hold_id}" in asked]
+        stands = [each for each in mine if (of := asked.get(f"hold:{each.hold_id}")) is not None and of.body]
+        for hold in stands[:1] if live and stands else live[:1] or ended:
+            causes[f"hold:{hold.hold_id}"] = partial(_of_hold, turn.policy.holds.queues[kind], hold, turn)  # type: ignore[index]
     return causes
 
 

@@ -492,15 +492,6 @@ def test_a_dispute_that_is_decided_asks_nobody_any_more() -> None:
     assert asked[-1] == ("2026-04-20", "fay", "disputes", "urgent", "withdrawn")
 
 
-@not_yet("the hold of the call goes on for its 30 days when the dispute is decided before")
-def test_when_a_dispute_is_decided_the_clock_of_arrears_runs_on() -> None:
-    lifted = also("holds", event_id="decided-soon", hold_id="hold-1", occurred_at="2026-03-10T15:00:00Z",
-                  placed_at="2026-03-05T10:15:00Z", lifted_at="2026-03-10T15:00:00Z", **DISPUTE)  # fmt: skip
-    story = tell("dispute_one_of_two_cards", also=(lifted,), without=("dispute-decided",))
-    # Due on 2 March; the days of 5 to 10 March are paused.
-    assert ("2026-03-13", 5, 11) in story.days_past_due("card-1111")
-
-
 def test_a_second_dispute_on_the_same_card_is_looked_at_too() -> None:
     second = also("holds", event_id="disputed-again", hold_id="hold-2", occurred_at="2026-04-24T10:00:00+01:00",
                   placed_at="2026-04-24T10:00:00+01:00", **DISPUTE)  # fmt: skip
