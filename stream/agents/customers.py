@@ -528,6 +528,8 @@ class CustomersStep:
             customer.gone[event.signal_id] = at
             if len(customer.gone) > table.MAX_SIGNALS:
                 del customer.gone[next(iter(customer.gone))]
+            if gone is not None and not gone.rose_at and _is_low(gone) and self._stands(customer):
+                return False
             return True if gone is not None and gone.proposes_hold else SAME
         if event.signal_id in customer.gone:
             return False  # an id is never raised again: this was said before it was taken back
@@ -562,8 +564,16 @@ class CustomersStep:
         told = customer.signals.get(event.signal_id)
         if known is not None and told is not None and _alike(known, told) and known.at >= (self._contact_from or 0):
             return False  # other words alone: nothing is decided by them
+        if known is None and told is not None and _is_low(told) and self._contact_from is None:
+            lapses = told.expires_at is not None and (customer.due is None or told.expires_at < customer.due)
+            if customer.rung and not lapses and self._stands(customer, event.signal_id):
+                return False
         proposed = event.proposes_hold or (known is not None and known.proposes_hold)
         return True if proposed else SAME
+
+    def _stands(self, customer: Customer, but: str = "") -> bool:
+        """Whether some other sign of stress is open: one more or less that is only watched changes nothing then."""
+        return any(each.severity != "info" and name != but for name, each in customer.signals.items())
 
     def _rose_and_fell(self, known: table.OpenSignal | None, high: bool, at: int) -> tuple[int, int]:
         """Since when a signal can be spoken of, and since when not any more; what is less only for a while has not fallen."""
@@ -653,6 +663,11 @@ class CustomersStep:
         trace = traceparent_of(record.headers) or b""
         for customer_id in sorted(self._spoken_to):
             self._evaluate(self._open(customer_id), "operator", trace, told=True)
+
+
+def _is_low(signal: table.OpenSignal) -> bool:
+    """Whether a sign is only watched."""
+    return signal.severity == "low" and not signal.proposes_hold
 
 
 def _alike(one: table.OpenSignal, other: table.OpenSignal) -> bool:

@@ -504,6 +504,20 @@ def _join(path: str, name: str) -> str:
 
 
 def _descend(branch: _Branch, value: Any, path: str) -> None:
+    items = (value.values() if isinstance(value, dict) else value) if branch.many else (value,)
+    if branch.check is not None:
+        if all(map(branch.check.holds, items)):
+            return
+    else:
+        assert branch.record is not None
+        plan = _plan(branch.record)
+        try:
+            for item in items:
+                plan.check(item)
+            return
+        except BadRecord:
+            pass
+    # Something is wrong: now it is told where.
     for suffix, item in _items(value) if branch.many else (("", value),):
         if branch.check is not None:
             if not branch.check.holds(item):

@@ -84,7 +84,8 @@ def _forget(turn: Turn) -> None:
         del customer.signals[signal.signal_id]
     if expired:
         turn.look()
-    holds.settle(customer, turn.policy)
+    if customer.holds:
+        holds.settle(customer, turn.policy)
     for hold in list(customer.holds.values()):
         if hold.until is not None and hold.until <= clock - HOLDS_KEPT:
             del customer.holds[hold.hold_id]

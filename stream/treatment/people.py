@@ -63,12 +63,10 @@ class Request(NamedTuple):
 def escalate(turn: Turn) -> None:
     """Makes the requests that are called for, and takes back those that no longer are."""
     customer = turn.customer
-    asks = customer.escalations or customer.holds or customer.signals or customer.hardship_at or customer.proposed_at
-    if not asks and not turn.wanted:
-        customer.unreachable_since = 0
-        return
     if customer.rung >= 2 or customer.unreachable_since:
         _reach(turn)
+    if not _anything(turn):
+        return
     causes = _causes(turn)
     escalations = customer.escalations
     for escalation in list(escalations.values()):
@@ -77,8 +75,19 @@ def escalate(turn: Turn) -> None:
     for cause, request in causes.items():
         if cause not in escalations:
             _ask(cause, request(), turn)
-    _overdue(turn)
-    _bound(causes, turn)
+    if escalations:
+        _overdue(turn)
+        _bound(causes, turn)
+
+
+def _anything(turn: Turn) -> bool:
+    """Whether there can be anything to ask a person for, or to take back."""
+    customer = turn.customer
+    if customer.escalations or customer.holds or customer.rung >= 3 or turn.late or turn.specialist:
+        return True
+    if customer.hardship_at or customer.proposed_at or customer.unreachable_since:
+        return True
+    return len(turn.trouble) < len(customer.signals) or any(each.proposes_hold for each in customer.signals.values())
 
 
 def _bound(causes: Grounds, turn: Turn) -> None:

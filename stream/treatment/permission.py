@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -59,12 +60,11 @@ class Verdict(NamedTuple):
         return tuple(verdict.rule.id for verdict in self.rules if verdict.verdict != "allow")
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
+class Operator(NamedTuple):
     """What operators have said for all customers of the partition."""
 
     stopped: bool = False
-    snoozes: dict[str, int | None] = field(default_factory=dict)
+    snoozes: Mapping[str, int | None] = MappingProxyType({})
 
 
 class Subject(NamedTuple):
@@ -86,7 +86,7 @@ class Subject(NamedTuple):
 # --- the rules of one customer
 
 
-def snooze_spans(snoozes: Iterable[dict[str, int | None]], detectors: Sequence[str]) -> list[Span]:
+def snooze_spans(snoozes: Iterable[Mapping[str, int | None]], detectors: Sequence[str]) -> list[Span]:
     """The stretches that operators' snoozes forbid:
 
     for everything, or where all detectors behind a nudge are snoozed.

@@ -393,6 +393,15 @@ class Policy(_Part):
                 found[name] = book
         return found
 
+    def on_rung(self, rung: int) -> tuple[Treatment, ...]:
+        """The treatments of a rung, in the policy's order."""
+        return self._by_rung.get(rung, ())
+
+    @cached_property
+    def _by_rung(self) -> dict[int, tuple[Treatment, ...]]:
+        rungs = {each.rung for each in self.treatments.values()}
+        return {rung: tuple(name for name, each in self.treatments.items() if each.rung == rung) for rung in rungs}
+
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Every channel that some treatment may use."""

@@ -153,11 +153,7 @@ def _on_rung(turn: Turn) -> list[str]:
     level = min(customer.rung, turn.wanted)
     # What only adds up other signs is spoken of only where there is nothing else to speak of.
     spoken_of = [each for each in turn.spoken if each.detector not in turn.policy.ladder.combined] or turn.spoken
-    names = [
-        name
-        for name, each in turn.policy.treatments.items()
-        if each.rung == level and name not in (RECOGNITION, reminders.PAYMENT, reminders.PLAN)
-    ]
+    names = [each for each in turn.policy.on_rung(level) if each not in (RECOGNITION, reminders.PAYMENT, reminders.PLAN)]
     holders = names if level == customer.rung else list(customer.episodes)
     taken = {each for name in holders if name in customer.episodes for each in customer.episodes[name].signal_ids}
     active: list[str] = []
@@ -306,11 +302,11 @@ def _consider(name: str, episode: Episode, turn: Turn) -> None:
     treatment = turn.policy.treatments.get(episode.treatment)  # type: ignore[call-overload]
     if treatment is None:
         return
+    if episode.last and not _anew(episode, turn):
+        return
     nudge_id = nudge_id_of(episode, turn)
     if any(nudge.nudge_id == nudge_id for nudge in turn.customer.nudges):
         episode.nudge_id = nudge_id
-        return
-    if episode.last and not _anew(episode, turn):
         return
     signals = [turn.trouble[each] for each in episode.signal_ids if each in turn.trouble]
     signals.sort(key=lambda each: (turn.harm(each.account_id), each.started, each.signal_id))
