@@ -9,12 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final, NamedTuple
 
-from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.ids import derive
-from stream.contracts.money import to_text
 from stream.tables.customer import Payment as Paid
 from stream.tables.customer import Plan, Promise
-from stream.treatment.local_time import DAY, LATEST, from_ms, local_date
+from stream.treatment import orders
+from stream.treatment.local_time import DAY, LATEST, local_date
 from stream.treatment.promises import Commitment, Judgement, Payment, allocate, deadline, judge
 from stream.treatment.turn import Turn
 
@@ -218,28 +217,12 @@ def accept(plan: Plan, at: int, turn: Turn) -> None:
 
 def _order(promise: Promise, turn: Turn, kind: str) -> None:
     terms = (promise.promise_id, promise.account_id, str(promise.amount), promise.currency, promise.due_date)
-    _say(derive("promise", turn.customer.customer_id, *terms), promise.promise_id, promise.account_id, promise.amount,
-         promise.currency, promise.due_date, kind, turn)  # fmt: skip
+    order_id = derive("promise", turn.customer.customer_id, *terms)
+    money = promise.amount, promise.currency
+    orders.watch(kind, order_id, promise.promise_id, promise.account_id, money, promise.due_date, turn)
 
 
 def _watch_plan(plan: Plan, turn: Turn, kind: str) -> None:
-    total = sum(each.amount for each in plan.instalments)
+    money = sum(each.amount for each in plan.instalments), plan.currency
     order_id = derive("plan", turn.customer.customer_id, plan.offer_id)
-    _say(order_id, plan.offer_id, plan.account_id, total, plan.currency, plan.instalments[-1].due_date, kind, turn)
-
-
-def _say(
-    order_id: str, promise_id: str, account_id: str, amount: int, currency: str, due_date: str, kind: str, turn: Turn
-) -> None:
-    record = AccountOrderRecord(
-        order_id=order_id,
-        account_id=account_id,
-        customer_id=turn.customer.customer_id,
-        at=from_ms(turn.clock),
-        kind=kind,  # type: ignore[arg-type]
-        promise_id=promise_id,
-        amount=to_text(amount, currency),
-        currency=currency,
-        due_date=dt.date.fromisoformat(due_date),
-    )
-    turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock)), record)
+    orders.watch(kind, order_id, plan.offer_id, plan.account_id, money, plan.instalments[-1].due_date, turn)

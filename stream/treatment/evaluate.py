@@ -9,15 +9,12 @@ second time. Each question has a room of its own beside this one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from stream.contracts.account_orders import AccountOrderRecord
-from stream.contracts.ids import derive
-from stream.tables.customer import Customer, Hold, Order, Promise
-from stream.treatment import commitments, effects, holds, ladder, people, reminders, treatments
+from stream.tables.customer import Customer, Promise
+from stream.treatment import commitments, effects, holds, ladder, orders, people, reminders, treatments
 from stream.treatment.ladder import Standing
-from stream.treatment.local_time import DAY, from_ms
+from stream.treatment.local_time import DAY
 from stream.treatment.turn import Moment, Said, Turn
 from stream.treatment.withdrawal import take_back, withdraw, withdraw_escalation
 
@@ -31,7 +28,7 @@ def evaluate(customer: Customer, moment: Moment) -> Turn:
     _forget(turn)
     commitments.decide(turn)
     if customer.holds or customer.orders:
-        _order_pauses(turn)
+        orders.tell_pauses(turn)
     ladder.climb(turn)
     take_back(turn)
     treatments.treat(turn)
@@ -59,7 +56,7 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
         reminders.end(episode, turn)
     for order in customer.orders.values():
         if order.until is None or order.until > moment.clock:
-            _order(order, "resume", turn)
+            orders.pause(order, "resume", turn)
     return turn.said
 
 
@@ -108,60 +105,6 @@ def _forget(turn: Turn) -> None:
     for detector, until in list(customer.snoozes.items()):
         if until is not None and until <= clock:
             del customer.snoozes[detector]
-
-
-# --- pauses of the arrears clock
-
-
-def _order(order: Order, kind: str, turn: Turn) -> None:
-    record = AccountOrderRecord(
-        order_id=order.order_id,
-        account_id=order.account_id,
-        customer_id=turn.customer.customer_id,
-        at=from_ms(turn.clock),
-        kind=kind,  # type: ignore[arg-type]
-        hold_kind=order.kind,  # type: ignore[arg-type]
-        from_=from_ms(order.start),
-        until=None if order.until is None else from_ms(order.until),
-    )
-    marks = (kind, str(turn.clock), str(order.start), str(order.until))
-    turn.say("account-orders", order.account_id, derive(order.order_id, *marks), record)
-
-
-def _order_pauses(turn: Turn) -> None:
-    """Tells the accounts of holds that bind them, and only what has changed since they were last told.
-
-    An order is carried out once. A pause that changes is a new order, and the old one ends after it.
-    """
-    customer = turn.customer
-    due: dict[str, Order] = {}
-    for hold in customer.holds.values():
-        if hold.lifted and (hold.until is None or hold.until <= turn.clock):
-            continue
-        for account_id in _accounts_of(hold, turn):
-            parts = (customer.customer_id, hold.hold_id, account_id, str(hold.occurred_at))
-            order = Order(derive("pause", *parts), account_id, hold.kind, hold.placed_at, hold.until)
-            due[f"{hold.hold_id}\n{account_id}"] = order
-    for key, order in due.items():
-        told = customer.orders.get(key)
-        if told is not None and (told.kind, told.start, told.until) == (order.kind, order.start, order.until):
-            continue
-        customer.orders[key] = order
-        _order(order, "pause", turn)
-        if told is not None:
-            _order(told, "resume", turn)
-    for key, told in list(customer.orders.items()):
-        if key not in due:
-            del customer.orders[key]
-            if told.until is None or told.until > turn.clock:
-                _order(told, "resume", turn)
-
-
-def _accounts_of(hold: Hold, turn: Turn) -> Sequence[str]:
-    if hold.account_id:
-        return (hold.account_id,)
-    # A hold on the person reaches other holders only through the accounts they share.
-    return tuple(turn.customer.accounts) if hold.kind in turn.policy.holds.shared else ()
 
 
 # --- when to look again

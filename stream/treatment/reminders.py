@@ -10,11 +10,10 @@ import datetime as dt
 from calendar import monthrange
 from typing import Final, NamedTuple
 
-from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.ids import derive
-from stream.contracts.money import to_text
 from stream.tables.customer import Episode, Obligation
-from stream.treatment.local_time import DAY, from_ms, start_of_day
+from stream.treatment import orders
+from stream.treatment.local_time import DAY, start_of_day
 from stream.treatment.turn import OWN_CREDIT, Turn
 
 PAYMENT: Final = "payment_reminder"
@@ -103,18 +102,8 @@ def end(episode: Episode, turn: Turn) -> None:
 
 def _order(account_id: str, subject: str, obligation: Obligation | None, on: dt.date, kind: str, turn: Turn) -> None:
     order_id = derive("reminder", turn.customer.customer_id, subject)
-    record = AccountOrderRecord(
-        order_id=order_id,
-        account_id=account_id,
-        customer_id=turn.customer.customer_id,
-        at=from_ms(turn.clock),
-        kind=kind,  # type: ignore[arg-type]
-        promise_id=order_id,
-        amount=None if obligation is None else to_text(obligation.amount, obligation.currency),
-        currency=None if obligation is None else obligation.currency,
-        due_date=on,
-    )
-    turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock)), record)
+    money = None if obligation is None else (obligation.amount, obligation.currency)
+    orders.watch(kind, order_id, order_id, account_id, money, on.isoformat(), turn)
 
 
 def pays(
