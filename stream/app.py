@@ -301,7 +301,7 @@ def tell_customers(partition: int, tallies: Mapping[tuple[str, ...], int], break
             counters[what].labels(*labels).inc(count)
         elif what == "lead" and labels[0]:
             for _ in range(count):
-                catalogue.LEAD_DAYS.observe(int(labels[0]))
+                catalogue.LEAD_SECONDS.observe(int(labels[0]) * 86_400)
         elif what == "lead":
             catalogue.UNWARNED.inc(count)
     if breaker_tripped and partition not in _tripped:

@@ -54,10 +54,10 @@ TRIALS = Counter(
     "ews_trials", "Treatments whose days are over: nothing open by then, and whether the customer answered, by arm.",
     ["treatment", "arm", "cured", "answered"],
 )  # fmt: skip
-LEAD_DAYS = Histogram(
-    "ews_lead_days",
-    "Days from the first nudge of late to the first own instalment missed after it.",
-    buckets=(0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180),
+LEAD_SECONDS = Histogram(
+    "ews_lead_seconds",
+    "Time from the first nudge of late to the first own instalment missed after it.",
+    buckets=[days * 86_400 for days in (0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180)],
 )
 UNWARNED = Counter("ews_unwarned_arrears", "Own instalments missed by a customer to whom no nudge had gone of late.")
 BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])
