@@ -316,8 +316,9 @@ def tell_hold(known: Known, value: dict[str, Any]) -> None:
     before = known.holds.get(value["hold_id"])
     if before is not None and before.told_at > told_at:
         return
-    # Once: told a third time it is no longer.
-    renewed = before is not None and before.kind == value["kind"] and (before.renewed or before.told_at < told_at)
+    # Once: told a third time it is no longer. Placed anew, it counts from there.
+    same = before is not None and before.kind == value["kind"] and before.placed_at == moment(value["placed_at"])
+    renewed = same and before is not None and (before.renewed or before.told_at < told_at)
     known.holds[value["hold_id"]] = Hold(
         value["kind"], told_at, moment(value["placed_at"]), maybe(value, "ends_at"), maybe(value, "treatment_ended_at"),
         maybe(value, "lifted_at"), value.get("account_id") or "", value.get("channel") or "", renewed,
