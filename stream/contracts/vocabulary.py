@@ -115,9 +115,9 @@ TREATMENTS: Final[tuple[Treatment, ...]] = get_args(Treatment)
 
 SuggestedAction = Literal[
     "plan", "payment_date", "interest_or_fee_relief", "settlement", "debt_advice", "education",
-    "counter_offer", "plan_review",
+    "counter_offer", "plan_review", "consolidation",
 ]  # fmt: skip
-"""What an escalation may suggest. Relief and settlement are for a person to decide."""
+"""What an escalation may suggest. Relief, settlement and putting debts together are for a person to decide."""
 SUGGESTED_ACTIONS: Final[tuple[SuggestedAction, ...]] = get_args(SuggestedAction)
 
 Priority = Literal["normal", "urgent"]

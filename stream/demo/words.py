@@ -25,6 +25,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "education": "guidance on money",
     "counter_offer": "another offer",
     "plan_review": "a review of the plan",
+    "consolidation": "putting debts together",
 }
 """Suggested actions: for a person to decide."""
 

@@ -40,6 +40,7 @@ ACTIONS: Final = {
     "education": "something useful to read",
     "counter_offer": "another offer",
     "plan_review": "a review of their plan",
+    "consolidation": "putting debts together, where that costs the customer less and is no borrowing to repay",
 }
 QUEUES: Final = {
     "arrears_care": "the arrears care team",
