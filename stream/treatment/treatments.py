@@ -6,7 +6,7 @@ decided anew when its time comes, and whenever something is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,8 +16,8 @@ from stream.contracts.ids import derive
 from stream.contracts.nudges import ExperimentRecord, NudgeRecord, OfferRecord
 from stream.contracts.signals import ReasonRecord
 from stream.tables.customer import MAX_NUDGES, Episode, Nudge, OpenSignal, Trial
-from stream.treatment import commitments, effects, offers, reminders
-from stream.treatment.checks import FAR, Check
+from stream.treatment import effects, offers, recognition, reminders
+from stream.treatment.checks import Check
 from stream.treatment.local_time import DAY, from_ms
 from stream.treatment.permission import HOUR, Answer, Gate, Subject, Verdict, judge
 from stream.treatment.policy import TreatmentPolicy
@@ -25,8 +25,6 @@ from stream.treatment.safety import in_control, may_be_compared
 from stream.treatment.turn import Turn, reasons_of
 from stream.treatment.words import discreet
 
-IMPROVED_WITHIN: Final = 90 * DAY
-RECOGNITION: Final = "recognition"
 IMPROVED: Final = ReasonRecord(
     code="signals_cleared",
     text="No sign of stress has been open for a while.",
@@ -38,10 +36,6 @@ KEPT: Final = ReasonRecord(code="promise_kept", text="What was agreed has been k
 DUE: Final = ReasonRecord(
     code="payment_due", text="A regular payment is due in the next few days.", value=1, unit="payments", event_ids=()
 )
-NO_THANKS: Final = frozenset({"bereavement", "insolvency", "vulnerability"})
-"""Teams whose people are not told that things look steadier."""
-RECOVERY: Final = "recovery"
-"""The detector that tells of payments made on time again."""
 
 
 def treat(turn: Turn) -> None:
@@ -57,7 +51,7 @@ def treat(turn: Turn) -> None:
     for name in active:
         episode = customer.episodes[name]
         if not episode.nudge_id:
-            _consider(name, episode, turn)
+            _consider(episode, turn)
 
 
 # --- what is wanted
@@ -68,9 +62,9 @@ def _end(turn: Turn) -> None:
     customer = turn.customer
     speakable = {each.signal_id for each in turn.spoken}
     for name, episode in list(customer.episodes.items()):
-        if episode.treatment == RECOGNITION:
-            late = turn.clock >= _thanks_end(episode, turn)
-            if not late and (episode.subject != RECOVERY or not turn.trouble):
+        if episode.treatment == recognition.TREATMENT:
+            late = turn.clock >= recognition.ends_at(episode, turn)
+            if not late and (episode.subject != recognition.RECOVERY or not turn.trouble):
                 continue
             if late:
                 customer.helped_at = 0
@@ -106,7 +100,7 @@ def _set_aside(episode: Episode, turn: Turn) -> None:
     episode.wake = None
     waited, episode.last = episode.last.startswith("deferred"), ""
     if not episode.nudge_id and waited:
-        if episode.treatment == RECOGNITION and turn.trouble:
+        if episode.treatment == recognition.TREATMENT and turn.trouble:
             rule = turn.steady(False)
         elif episode.closes and not _paid(episode, turn) and (turn.spoken or episode.treatment == reminders.PLAN):
             rule = turn.ground(turn.policy.basics.in_time, False)
@@ -140,7 +134,7 @@ def _active(turn: Turn) -> list[str]:
     if customer.rung in (2, 3) and turn.spoken and not turn.specialist:
         active += _payment_reminder(turn)
     if not turn.specialist:
-        active += _thanks(turn)
+        active += recognition.wanted(turn)
     return active
 
 
@@ -153,7 +147,8 @@ def _on_rung(turn: Turn) -> list[str]:
     level = min(customer.rung, turn.wanted)
     # What only adds up other signs is spoken of only where there is nothing else to speak of.
     spoken_of = [each for each in turn.spoken if each.detector not in turn.policy.ladder.combined] or turn.spoken
-    names = [each for each in turn.policy.on_rung(level) if each not in (RECOGNITION, reminders.PAYMENT, reminders.PLAN)]
+    apart = (recognition.TREATMENT, reminders.PAYMENT, reminders.PLAN)
+    names = [each for each in turn.policy.on_rung(level) if each not in apart]
     holders = names if level == customer.rung else list(customer.episodes)
     taken = {each for name in holders if name in customer.episodes for each in customer.episodes[name].signal_ids}
     active: list[str] = []
@@ -199,84 +194,6 @@ def _payment_reminder(turn: Turn) -> list[str]:
     return [reminders.PAYMENT]
 
 
-# --- thanks
-
-
-def _thanks(turn: Turn) -> list[str]:
-    """Recognition of an improvement: what was agreed has been kept, or nothing has been wrong for the policy's days, or payments
-    have been on time again for as long. Once for each, and never while something is not kept.
-    """
-    customer = turn.customer
-    if RECOGNITION not in turn.policy.treatments:
-        return []
-    broken = bool(customer.promises or customer.plans) and bool(commitments.broken(turn))
-    episode = customer.episodes.get(RECOGNITION)
-    if not broken and (episode is None or episode.subject == RECOVERY) and (kept := _kept(turn)):
-        episode = customer.episodes[RECOGNITION] = Episode(RECOGNITION, kept, turn.clock)
-    if episode is None:
-        lately = customer.helped_at and turn.clock < customer.helped_at + IMPROVED_WITHIN
-        if broken or turn.trouble or customer.rung < 2 or not lately:
-            return []
-        episode = customer.episodes[RECOGNITION] = Episode(RECOGNITION, RECOVERY, max(customer.cleared_at, 1))
-    if broken or (episode.subject == RECOVERY and not customer.helped_at):
-        return []
-    if any(turn.clock < end for end in _looked_after(turn)):
-        return []
-    return [RECOGNITION] if turn.clock >= _thanks_start(episode, turn) else []
-
-
-def _looked_after(turn: Turn) -> list[int]:
-    """Until when nobody says that things look steadier: while specialists look after the customer, and a while after that."""
-    queues: Mapping[str, str] = turn.policy.holds.queues  # type: ignore[assignment]
-    rest = turn.policy.ladder.recognition_clear_days * DAY
-    return [
-        FAR if hold.until is None else hold.until + rest
-        for hold in turn.customer.holds.values()
-        if queues.get(hold.kind) in NO_THANKS and hold.placed_at <= turn.clock
-    ]
-
-
-def _kept(turn: Turn) -> str:
-    """What was kept and not yet thanked for: a promise, or a whole plan."""
-    for promise in turn.customer.promises.values():
-        if promise.status == "kept" and not promise.thanked and turn.clock < promise.decided_at + DAY:
-            return f"promise:{promise.promise_id}"
-    for plan in turn.customer.plans.values():
-        done = plan.done_at and not plan.ended_at and not plan.thanked and turn.clock < plan.done_at + DAY
-        if done and all(each.status == "kept" for each in plan.instalments):
-            return f"plan:{plan.offer_id}"
-    return ""
-
-
-def _thanks_start(episode: Episode, turn: Turn) -> int:
-    if episode.subject != RECOVERY:
-        return episode.start
-    quiet = episode.start + turn.policy.ladder.recognition_clear_days * DAY
-    on_time = [each.started for each in turn.customer.signals.values() if each.detector == RECOVERY]
-    return min([quiet, *(max(at, episode.start) for at in on_time)])
-
-
-def _thanks_end(episode: Episode, turn: Turn) -> int:
-    return _thanks_start(episode, turn) + turn.policy.ladder.recognition_days * DAY
-
-
-def _thanked(episode: Episode, turn: Turn) -> None:
-    """What follows from a thank-you: the customer takes a step down where less is called for."""
-    customer = turn.customer
-    kind, _, name = episode.subject.partition(":")
-    if kind == "promise" and name in customer.promises:
-        customer.promises[name].thanked = True
-    if kind == "plan" and name in customer.plans:
-        customer.plans[name].thanked = True
-    if kind == RECOVERY:
-        customer.helped_at = 0
-    if turn.wanted < customer.rung:
-        customer.rung -= 1
-        customer.rung_since = turn.clock
-        customer.clear_since = turn.clock if turn.wanted < customer.rung else 0
-    del customer.episodes[RECOGNITION]
-
-
 # --- whether it may be given
 
 
@@ -288,8 +205,8 @@ def nudge_id_of(episode: Episode, turn: Turn) -> str:
 def _ground(episode: Episode, turn: Turn) -> RuleRecord:
     """Why an episode's treatment is called for."""
     grounds = turn.policy.grounds
-    if episode.treatment == RECOGNITION:
-        return turn.steady(True) if episode.subject == RECOVERY else turn.ground(grounds.kept, True)
+    if episode.treatment == recognition.TREATMENT:
+        return turn.steady(True) if episode.subject == recognition.RECOVERY else turn.ground(grounds.kept, True)
     return turn.ground(grounds.due, True) if episode.closes else turn.on_rung(True)
 
 
@@ -298,7 +215,7 @@ def _trace(episode: Episode, turn: Turn) -> bytes:
     return (signal.trace if signal is not None else b"") or turn.moment.trace
 
 
-def _consider(name: str, episode: Episode, turn: Turn) -> None:
+def _consider(episode: Episode, turn: Turn) -> None:
     treatment = turn.policy.treatments.get(episode.treatment)  # type: ignore[call-overload]
     if treatment is None:
         return
@@ -470,8 +387,8 @@ def _issue(
     _bound(turn)
     turn.say("nudges", customer.customer_id, derive(nudge_id, "issued"), record, trace)
     effects.begin(Trial(episode.treatment, arm or "outside", turn.clock), turn)
-    if episode.treatment == RECOGNITION:
-        _thanked(episode, turn)
+    if episode.treatment == recognition.TREATMENT:
+        recognition.given(episode, turn)
     elif signals:
         customer.helped_at = verdict.not_before
         effects.warn(turn)
@@ -480,7 +397,7 @@ def _issue(
 def _why(episode: Episode) -> ReasonRecord:
     if episode.closes:
         return DUE
-    return IMPROVED if episode.subject == RECOVERY else KEPT
+    return IMPROVED if episode.subject == recognition.RECOVERY else KEPT
 
 
 def _bound(turn: Turn) -> None:
@@ -516,8 +433,8 @@ def _params(
 
 def _occasion(episode: Episode, turn: Turn) -> str:
     """For which words are kept of their own, where a treatment has some."""
-    if episode.treatment == RECOGNITION:
-        return "" if episode.subject == RECOVERY else "promise"
+    if episode.treatment == recognition.TREATMENT:
+        return "" if episode.subject == recognition.RECOVERY else "promise"
     detectors = {turn.trouble[each].detector for each in episode.signal_ids if each in turn.trouble}
     return "arrears" if detectors == {"arrears_clock"} else ""
 
@@ -527,8 +444,8 @@ def times(turn: Turn) -> list[int | None]:
     found: list[int | None] = []
     for episode in turn.customer.episodes.values():
         found.append(episode.wake)
-        if episode.treatment == RECOGNITION:
-            found += [_thanks_start(episode, turn), _thanks_end(episode, turn), *_looked_after(turn)]
+        if episode.treatment == recognition.TREATMENT:
+            found += [recognition.starts_at(episode, turn), recognition.ends_at(episode, turn), *recognition.looked_after(turn)]
         elif episode.closes:
             found += [episode.closes, episode.opens if not episode.nudge_id else None]
     return found
