@@ -57,7 +57,8 @@ class Request(NamedTuple):
     trace: bytes
     first: tuple[str, ...] = ()
     """Actions that come before the queue's own; the queue's alone where there are none."""
-    urgent: bool = False
+    urged: tuple[str, ...] = ()
+    """The grounds on which it is urgent from the start."""
 
 
 def escalate(turn: Turn) -> None:
@@ -321,7 +322,15 @@ def _care(turn: Turn) -> Grounds:
         fresh = next((cause for cause in grounds if cause not in customer.escalations), None)
         if fresh is not None and (old is None or turn.clock >= old):
             kept[fresh] = grounds[fresh]
+            # What takes the place of a request that had become urgent is urgent, too.
+            before = [each for each in asked if each.status == "issued" and each.urged]
+            if before:
+                kept[fresh] = partial(_as_urgent, grounds[fresh], tuple(before[-1].urged))
     return kept
+
+
+def _as_urgent(make: Callable[[], Request], urged: tuple[str, ...]) -> Request:
+    return make()._replace(urged=urged)
 
 
 def _standing(escalation: Escalation) -> Request:
@@ -343,7 +352,7 @@ def _past_due(turn: Turn) -> Grounds:
 
 def _of_days(queue: str, late: PastDue, turn: Turn, *, urgent: bool = False) -> Request:
     request = _request(queue, turn.worst_first(), _day(late.since), (_days_reason(late),), turn, late.account_id)
-    return request._replace(urgent=urgent)
+    return request._replace(urged=("arrears",)) if urgent else request
 
 
 def _days_reason(late: PastDue) -> ReasonRecord:
@@ -494,6 +503,9 @@ def _standing_holds(turn: Turn, request: Request) -> tuple[ReasonRecord, ...]:
 def _reasons_now(request: Request, turn: Turn) -> tuple[ReasonRecord, ...]:
     """What a request rests on: its own ground, the holds that the person must know of, and the signs."""
     signals = [turn.customer.signals[each] for each in request.signal_ids if each in turn.customer.signals]
+    if any(each.code == "days_past_due" for each in request.reasons):
+        # The days as they are now are told already; the signal's own words may be weeks old.
+        signals = [each for each in signals if each.code != "days_past_due"]
     return (*request.reasons, *_standing_holds(turn, request), *reasons_of(signals))
 
 
@@ -504,7 +516,7 @@ def _ask(cause: str, request: Request, turn: Turn) -> None:
     trace = request.trace or turn.moment.trace
     kind = cause.partition(":")[0]
     decision_id = turn.decide(request.queue, escalation_id, "issued", (_ground(kind, turn),), None, trace)
-    due_by = turn.clock + (min(queue.due_by_hours, 24) if request.urgent else queue.due_by_hours) * HOUR
+    due_by = turn.clock + (min(queue.due_by_hours, 24) if request.urged else queue.due_by_hours) * HOUR
     actions = tuple(each for each in (*request.first, *queue.actions) if each in queue.actions)
     record = EscalationRecord(
         escalation_id=escalation_id,
@@ -513,7 +525,7 @@ def _ask(cause: str, request: Request, turn: Turn) -> None:
         account_ids=request.account_ids,
         queue=request.queue,  # type: ignore[arg-type]
         rung=queue.rung,
-        priority="urgent" if request.urgent else queue.priority,
+        priority="urgent" if request.urged else queue.priority,
         reasons=_reasons_now(request, turn),
         suggested_actions=tuple(dict.fromkeys(actions)),
         due_by=from_ms(due_by),
@@ -521,9 +533,10 @@ def _ask(cause: str, request: Request, turn: Turn) -> None:
         decision_id=decision_id,
         signal_ids=request.signal_ids,
     )
-    urged = ["arrears"] if request.urgent else []
     body = msgspec.json.encode(record)
-    asked = Escalation(escalation_id, request.queue, cause, due_by, turn.clock, body, urged=urged, trace=trace)
+    asked = Escalation(
+        escalation_id, request.queue, cause, due_by, turn.clock, body, urged=list(request.urged), trace=trace
+    )
     customer.escalations[cause] = asked
     turn.say("escalations", customer.customer_id, derive(escalation_id, "issued"), record, trace)
 

@@ -365,7 +365,6 @@ def test_a_person_who_has_come_is_not_asked_for_again() -> None:
     assert [each for each in tell("job_loss").asked()[2:] if each[4] == "issued"] == []
 
 
-@not_yet("silence is answered by any word, and so a new request begins anew: in three days, and not urgent")
 def test_what_is_urgent_stays_so_when_the_customer_says_that_they_cannot_pay() -> None:
     asked = [each for each in tell("job_loss", without=("case-1-opened", "case-1-closed")).asked() if each[4] == "issued"]
     assert "normal" not in [each[3] for each in asked if each[0] >= "2026-04-03"]
@@ -600,7 +599,6 @@ def test_a_request_says_each_thing_once() -> None:
         assert len(texts) == len(set(texts))
 
 
-@not_yet("what a signal said weeks ago stands in a request as if it were said today")
 def test_a_request_tells_one_count_of_the_same_days() -> None:
     for each in tell("broken_promise").of("escalations"):
         days = [reason["value"] for reason in each["reasons"] if reason["code"] == "days_past_due"]
