@@ -671,8 +671,8 @@ def _is_low(signal: table.OpenSignal) -> bool:
 
 
 def _alike(one: table.OpenSignal, other: table.OpenSignal) -> bool:
-    """Whether two tellings of a signal call for the same."""
-    return (one.severity, one.expires_at, one.proposes_hold, one.account_id) == (
+    """Whether two tellings of a signal call for the same. What is reported again may be another matter."""
+    return not other.proposes_hold and (one.severity, one.expires_at, one.proposes_hold, one.account_id) == (
         other.severity, other.expires_at, other.proposes_hold, other.account_id,
     )  # fmt: skip
 

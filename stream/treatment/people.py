@@ -266,6 +266,9 @@ def _proposals(causes: Grounds, turn: Turn) -> None:
         cause = f"{kind}:{signal.signal_id}"
         if signal.decided and cause not in asked:
             continue
+        before = asked.get(cause)
+        if before is not None and before.status == "done" and signal.at > before.issued_at and not signal.decided:
+            cause = f"{cause}:{signal.at}"  # reported again after somebody had looked
         same = [each for each in causes if _same_matter(each, signal, queue, turn)]
         if cause in asked:
             for each in same:
@@ -286,7 +289,8 @@ def _same_matter(cause: str, signal: OpenSignal, queue: str, turn: Turn) -> bool
         if not signal.proposes_hold:
             return turn.policy.holds.queues.get(hold.kind) == queue and hold.account_id == signal.account_id  # type: ignore[call-overload]
         return hold.kind == signal.proposes_hold and hold.account_id in ("", signal.account_id)
-    return kind == "proposed" and bool(signal.proposes_hold) and turn.customer.signals[name].proposes_hold == signal.proposes_hold
+    other = turn.customer.signals.get(name.partition(":")[0])
+    return kind == "proposed" and other is not None and bool(other.proposes_hold) and other.proposes_hold == signal.proposes_hold
 
 
 def _fresh(turn: Turn) -> bool:

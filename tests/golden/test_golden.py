@@ -425,7 +425,7 @@ def test_when_a_bereavement_is_over_one_holder_may_be_written_to_again_and_the_o
     ]  # fmt: skip
 
 
-@not_yet("a signal whose proposal was decided takes up what is reported later, and proposes nothing any more")
+@not_yet("the sign of a death says nothing new when it is reported again: the detector's own matter")
 def test_a_death_that_is_reported_after_another_was_looked_after_is_looked_after_too() -> None:
     again = also("bounces", event_id="returned-deceased-june", account_id="account-2250",
                  occurred_at="2026-06-25T06:00:00+01:00", scheme="bacs", report="arudd", reason_code="2", amount="21.00",
