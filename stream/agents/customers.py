@@ -477,6 +477,7 @@ class CustomersStep:
         if known is None:
             known = customer.contacts[event.contact_id] = table.Contact(at, event.channel)
         known.at = min(known.at, at)
+        known.anywhere = known.anywhere or event.account_id is None
         known.account_id = known.account_id or event.account_id or ""
         known.nudge_id = known.nudge_id or event.nudge_id or ""
         known.outbound = known.outbound or event.direction == "outbound"
@@ -520,7 +521,8 @@ class CustomersStep:
 
     def _tell_signal(self, customer: Customer, event: signals.SignalRecord, trace: bytes) -> New:
         at = to_ms(event.occurred_at)
-        if not table.first_time(customer.seen, "signals", event.signal_id, event.status, str(at)):
+        what = (event.status, event.severity, event.proposes_hold or "", str(at))
+        if not table.first_time(customer.seen, "signals", event.signal_id, *what):
             return False
         if event.status == "withdrawn":
             gone = customer.signals.pop(event.signal_id, None)

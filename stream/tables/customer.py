@@ -118,7 +118,8 @@ class Contact(msgspec.Struct, omit_defaults=True):
     """When it began: the earliest of its outcomes."""
     channel: str
     account_id: str = ""
-    """Empty where it is not known: it counts against all accounts."""
+    anywhere: bool = False
+    """Whether some outcome of it names no account: it counts against all of them."""
     outbound: bool = False
     connected: bool = True
     """Whether it reached the other end, by its latest outcome; so by default."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from stream.tables.customer import Customer, Hold, Profile
-from stream.treatment.local_time import local_date, start_of_day, zone
+from stream.treatment.local_time import DAY, local_date, start_of_day, zone
 from stream.treatment.policy import HoldLength, Policy
 
 Span = tuple[int, int | None]
@@ -55,7 +55,9 @@ def _last(start: int, length: HoldLength, times: int, tz: ZoneInfo) -> int:
     year, month = divmod(months, 12)
     if length.months:
         day = dt.date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-    return start_of_day(day + dt.timedelta(days=length.days * times + 1), tz)
+    end = start_of_day(day + dt.timedelta(days=length.days * times + 1), tz)
+    # Where a zone skipped a day, the days are days all the same.
+    return max(end, start + length.days * times * DAY)
 
 
 def settle(customer: Customer, policy: Policy) -> None:

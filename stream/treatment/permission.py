@@ -219,7 +219,7 @@ def _days(customer: Customer, cap: Cap, tz: ZoneInfo, subject: Subject) -> list[
 
 
 def _about(contact: Contact, account_id: str) -> bool:
-    return not account_id or contact.account_id in ("", account_id)
+    return not account_id or contact.anywhere or contact.account_id in ("", account_id)
 
 
 def _after_talk(customer: Customer, rule: Gap, tz: ZoneInfo, subject: Subject, at: int) -> Check:

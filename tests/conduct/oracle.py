@@ -1028,7 +1028,8 @@ def forgotten_signals(told: Sequence[Told], said: Sequence[Said], clocks: Sequen
     """Whoever has had some medium or high signal open for three days has been thought of: a decision or an escalation.
 
     A second signal beside the first need not bring a decision of its own: the time is that in which any is open. Nor need there
-    be one while a person looks after them: a case is open, or an escalation stands that no closed case has answered.
+    be one while a person looks after them: a case is open, or an escalation stands that no closed case has answered. A signal
+    that was lower for less than two weeks only flapped: the time goes on from before.
     """
     found = []
     words: dict[str, set[int]] = defaultdict(set)
@@ -1037,18 +1038,28 @@ def forgotten_signals(told: Sequence[Told], said: Sequence[Said], clocks: Sequen
             words[record["customer_id"]].add(index)
     people: dict[str, Known] = defaultdict(Known)
     since: dict[str, tuple[int, datetime]] = {}
+    before: dict[str, tuple[tuple[int, datetime], datetime, set[str]]] = {}
+    """The stretch that ended last: when it began and ended, and of which signals it was."""
+    open_ids: dict[str, set[str]] = defaultdict(set)
     for index, (topic, value, _) in enumerate(told):
         clock = clocks[index]
         if topic in ("signals", "cases"):
             tell(people[value["customer_id"]], topic, value)
         for customer_id, known in people.items():
-            still = any(
-                signal.severity in ("medium", "high") and (signal.expires_at is None or clock < signal.expires_at)
-                for signal in known.signals.values()
-            )
+            still = {
+                signal_id
+                for signal_id, signal in known.signals.items()
+                if signal.severity in ("medium", "high") and (signal.expires_at is None or clock < signal.expires_at)
+            }
             if not still:
-                since.pop(customer_id, None)
+                if customer_id in since:
+                    before[customer_id] = since.pop(customer_id), clock, open_ids.pop(customer_id)
                 continue
+            if customer_id not in since and customer_id in before:
+                stretch, ended, ids = before[customer_id]
+                if still <= ids and clock < ended + 14 * DAY:
+                    since[customer_id] = stretch
+            open_ids[customer_id] |= still
             begun, at = since.setdefault(customer_id, (index, clock))
             long = topic == "ticks" and clock >= at + 3 * DAY + 2 * HOUR
             if long and not with_a_person(customer_id, known, told, said, index):
