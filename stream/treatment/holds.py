@@ -55,9 +55,11 @@ def _last(start: int, length: HoldLength, times: int, tz: ZoneInfo) -> int:
     year, month = divmod(months, 12)
     if length.months:
         day = dt.date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-    end = start_of_day(day + dt.timedelta(days=length.days * times + 1), tz)
-    # Where a zone skipped a day, the days are days all the same.
-    return max(end, start + length.days * times * DAY)
+    count = length.days * times + 1
+    end = start_of_day(day + dt.timedelta(days=count), tz)
+    # A day that a zone skipped is not one of them.
+    skipped = end - start_of_day(day, tz) < count * DAY - DAY // 2
+    return start_of_day(day + dt.timedelta(days=count + 1), tz) if skipped else end
 
 
 def settle(customer: Customer, policy: Policy) -> None:
