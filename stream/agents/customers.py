@@ -269,6 +269,12 @@ class CustomersStep:
         if clock <= self._partition.clock:
             return
         self._partition.clock = clock
+        if self._partition.policy != self._policy.version:
+            self._partition.policy = self._policy.version
+            # What the former policy refused, or let wait for a word, this one may permit.
+            for customer_id in sorted(self._spoken_to):
+                if customer_id != own:
+                    self._evaluate(self._open(customer_id), "tick", b"", told=True)
         for detector, until in list(self._partition.snoozes.items()):
             if until is not None and until <= clock:
                 del self._partition.snoozes[detector]
@@ -396,9 +402,12 @@ class CustomersStep:
                 if hold.until is not None and hold.until <= self.clock
             ]
             if not over:
-                # What cannot be remembered must not be forgotten: all is refused until a person has looked.
+                # What cannot be remembered must not be forgotten: all is refused until a person has looked. What has a team of
+                # its own is kept before what only forbids.
                 customer.overflow = True
-                del customer.holds[next(reversed(customer.holds))]
+                queued = self._policy.holds.queues
+                spare = [name for name, hold in customer.holds.items() if hold.kind not in queued]
+                del customer.holds[spare[-1] if spare else next(reversed(customer.holds))]
             else:
                 del customer.holds[min(over, key=lambda hold: (hold.until or 0, hold.hold_id)).hold_id]
 
@@ -440,6 +449,8 @@ class CustomersStep:
         self, customer: Customer, told: contact_outcomes.PromiseRecord, at: int, trace: bytes
     ) -> None:
         amount = minor_units(told.amount, told.currency)
+        if amount <= 0:
+            return
         promise = table.Promise(
             told.promise_id, told.account_id, amount, told.currency, told.due_date.isoformat(), at
         )
@@ -454,7 +465,11 @@ class CustomersStep:
         customer.promises[told.promise_id] = promise
         while len(customer.promises) > table.MAX_PROMISES:
             order = sorted(customer.promises.values(), key=lambda each: (each.status == "open", each.made_at))
-            del customer.promises[order[0].promise_id]
+            dropped = customer.promises.pop(order[0].promise_id)
+            turn = Turn(customer, self._moment("outcome", trace))
+            if dropped.watched and dropped.promise_id != told.promise_id:
+                commitments.unwatch(dropped, turn)
+            self._say(turn.said)
         if told.promise_id in customer.promises:
             self._say(watch(promise, known, customer, self._moment("outcome", trace)))
 
@@ -510,6 +525,8 @@ class CustomersStep:
             named = escalation.escalation_id == escalation_id if escalation_id else escalation.queue == event.queue
             if named and escalation.body and escalation.status != "withdrawn":
                 escalation.status = "taken" if event.status == "opened" else "done"
+                if escalation.cause == "overflow" and escalation.status == "done":
+                    customer.overflow = False
         while len(customer.cases) > table.MAX_CASES:
             closed = [case for case in customer.cases.values() if case.closed_at is not None]
             if closed:
@@ -588,8 +605,11 @@ class CustomersStep:
 
     def _tell_facts(self, customer: Customer, event: account_facts.AccountFactsRecord, trace: bytes) -> New:
         if event.removed:
-            customer.accounts.pop(event.account_id, None)
+            if customer.accounts.pop(event.account_id, None) is not None and event.account_id not in customer.left:
+                customer.left = [*customer.left, event.account_id][-table.MAX_ACCOUNTS :]
             return True
+        if event.account_id in customer.left:
+            customer.left.remove(event.account_id)
         pauses = [
             table.Pause(
                 each.order_id,
@@ -659,7 +679,7 @@ class CustomersStep:
         partition = self._partition
         if not table.first_time(partition.seen, "operator-actions", event.event_id):
             return
-        if event.action == "release_breaker":
+        if event.action == "release_breaker" and to_ms(event.occurred_at) >= partition.breaker.tripped_at:
             Gauge(partition.breaker).release()
         partition.stopped = _operate(partition, partition.stopped, event)
         trace = traceparent_of(record.headers) or b""
@@ -687,7 +707,7 @@ def _arrears(event: account_facts.AccountFactsRecord, known: table.AccountFacts 
         return None
     return table.Arrears(
         to_ms(event.as_of), event.days_past_due_treatment, event.days_past_due_contractual, event.days_past_due_regulatory,
-        event.arrears or "", event.past_due_since.isoformat(),
+        event.arrears or "", event.past_due_since.isoformat(), event.currency,
     )  # fmt: skip
 
 
@@ -740,6 +760,8 @@ def _kind_of(topic: str, record: Any) -> tuple[str, ...]:
 
 def _operate(of: Customer | Partition, stopped: bool, event: operator_actions.OperatorActionRecord) -> bool:
     """Applies an operator's word, unless a later one on the same matter is known; returns whether nudges are stopped."""
+    if event.action == "release_breaker":
+        return stopped
     detector, at = event.detector or "", to_ms(event.occurred_at)
     matter = "stop" if event.action in ("stop_nudges", "resume_nudges") else f"snooze\n{detector}"
     if of.ordered_at.get(matter, at) > at:

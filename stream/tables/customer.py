@@ -160,6 +160,7 @@ class Arrears(msgspec.Struct, omit_defaults=True):
     amount: str
     since: str
     """The oldest due date that is unpaid."""
+    currency: str = ""
 
 
 class Means(msgspec.Struct, omit_defaults=True):
@@ -353,6 +354,8 @@ class Customer(msgspec.Struct, omit_defaults=True):
     holds: dict[str, Hold] = {}
     cases: dict[str, Case] = {}
     accounts: dict[str, AccountFacts] = {}
+    left: list[str] = []
+    """Accounts that the customer has held and holds no more."""
     nudges: list[Nudge] = []
     episodes: dict[str, Episode] = {}
     """By treatment, and by what it is about where a treatment may have several."""
@@ -427,6 +430,8 @@ class Partition(msgspec.Struct, omit_defaults=True):
     """What a task remembers that belongs to no one customer."""
 
     clock: int = 0
+    policy: str = ""
+    """The version of the policy under which those who wait were last looked at."""
     stopped: bool = False
     snoozes: dict[str, int | None] = {}
     ordered_at: dict[str, int] = {}

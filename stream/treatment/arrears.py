@@ -22,7 +22,7 @@ def past_due(turn: Turn) -> list[PastDue]:
         if told is not None and account.role != "guarantor":
             days = told.treatment + _days_since(account, told.at, turn)
             if days > 0:
-                found.append(PastDue(account.account_id, days, told.since, told.amount, account.currency))
+                found.append(PastDue(account.account_id, days, told.since, told.amount, told.currency))
     if len(found) > 1:
         found.sort(key=lambda each: (-each.days, turn.harm(each.account_id), each.account_id))
     return found
@@ -37,8 +37,9 @@ def missed_instalments(turn: Turn) -> int:
 
 
 def is_held(account: AccountFacts, turn: Turn) -> bool:
-    """Whether a hold or another holder's pause is in force on an account itself."""
-    own = (each for each in turn.customer.holds.values() if each.account_id == account.account_id)
+    """Whether a hold that stops what is asked about an account, or another holder's pause, is in force on it."""
+    pausing = turn.policy.holds.shared
+    own = (each for each in turn.customer.holds.values() if each.kind in pausing and each.account_id in ("", account.account_id))
     return any(in_force(each, turn.clock) for each in own) or any(
         pause.start <= turn.clock and (pause.until is None or turn.clock < pause.until) for pause in account.pauses
     )

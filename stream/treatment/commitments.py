@@ -206,6 +206,11 @@ def accept(plan: Plan, at: int, turn: Turn) -> None:
     """A plan is agreed: it takes the place of another on the account, and its payments are awaited."""
     if plan.accepted_at or plan.ended_at:
         return
+    others = [each for each in turn.customer.plans.values() if each.account_id == plan.account_id and each.accepted_at > at]
+    if others:
+        # Told late: another has been agreed since.
+        plan.accepted_at, plan.ended_at = at, min(each.accepted_at for each in others)
+        return
     for other in turn.customer.plans.values():
         if other.account_id == plan.account_id and other.accepted_at and not other.ended_at:
             if not other.done_at:

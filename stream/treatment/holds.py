@@ -89,7 +89,7 @@ def own(customer: Customer, account_ids: Sequence[str], channel: str, treatment:
     spans: list[tuple[str, Span]] = [
         (hold.kind, (hold.placed_at, hold.until))
         for hold in customer.holds.values()
-        if (not hold.account_id or not account_ids or hold.account_id in account_ids)
+        if (not hold.account_id or not account_ids or hold.account_id in account_ids or hold.kind in OF_PERSONS)
         and hold.channel in ("", channel)
         and not _allows(hold.kind, treatment, policy)
     ]
@@ -108,6 +108,8 @@ def _allows(kind: str, treatment: str, policy: Policy) -> bool:
     return treatment in allowed.get(kind, ())
 
 
+OF_PERSONS = frozenset({"bereavement", "insolvency", "mental_capacity", "vulnerable_review", "fraud"})
+"""Kinds whose scope is the person, whatever account they name."""
 OF_ACCOUNTS = frozenset({"dispute", "hardship_plan"})
 """Kinds whose scope is an account, where they name one."""
 

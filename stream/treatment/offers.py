@@ -44,20 +44,28 @@ def budget(currency: str, turn: Turn) -> plans.Budget:
             # Home, council tax and energy are among the bills already.
             if each.currency == currency and priority(each.category) == "other":
                 other[each.obligation_id] = max(each.amount, other.get(each.obligation_id, 0))
-    return plans.Budget(currency, income, min(paydays, default=None), bills, sum(other.values()))
+    # A plan that was agreed takes its instalments, too.
+    agreed = sum(
+        max(each.amount for each in plan.instalments)
+        for plan in turn.customer.plans.values()
+        if plan.runs and plan.currency == currency
+    )
+    return plans.Budget(currency, income, min(paydays, default=None), bills, sum(other.values()) + agreed)
 
 
 def debts(turn: Turn) -> list[plans.Debt]:
     """What is past due on the customer's own credit, but for what is held: a disputed debt, one under a plan or a moratorium."""
     found = []
+    planned = {plan.account_id for plan in turn.customer.plans.values() if plan.runs}
     for account in turn.customer.accounts.values():
-        if is_held(account, turn):
+        told = account.arrears
+        if told is None or not told.amount or account.role == "guarantor" or not told.currency:
             continue
-        if account.arrears is not None and account.arrears.amount and account.role != "guarantor" and account.currency:
+        if account.account_id not in planned and not is_held(account, turn):
             category = account.obligations[0].category if account.obligations else ""
-            amount = minor_units(account.arrears.amount, account.currency)
+            amount = minor_units(told.amount, told.currency)
             apr = Decimal(account.apr) if account.apr else None
-            found.append(plans.Debt(account.account_id, account.product, amount, account.currency, apr, category))
+            found.append(plans.Debt(account.account_id, account.product, amount, told.currency, apr, category))
     return found
 
 

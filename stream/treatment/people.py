@@ -20,6 +20,7 @@ from stream.contracts.money import to_text
 from stream.contracts.signals import ReasonRecord
 from stream.tables.customer import MAX_ESCALATIONS, Escalation, Hold, OpenSignal
 from stream.treatment import arrears, commitments, ladder, offers
+from stream.treatment.checks import OutsideQuiet
 from stream.treatment.holds import in_force
 from stream.treatment.local_time import DAY, from_ms, zone
 from stream.treatment.permission import HOUR
@@ -86,7 +87,7 @@ def _anything(turn: Turn) -> bool:
     customer = turn.customer
     if customer.escalations or customer.holds or customer.rung >= 3 or turn.late or turn.specialist:
         return True
-    if customer.hardship_at or customer.proposed_at or customer.unreachable_since:
+    if customer.hardship_at or customer.proposed_at or customer.unreachable_since or customer.overflow:
         return True
     return len(turn.trouble) < len(customer.signals) or any(each.proposes_hold for each in customer.signals.values())
 
@@ -178,7 +179,14 @@ def _reachable(turn: Turn) -> bool:
     if profile is None or zone(profile.time_zone) is None:
         return False
     closed = [hold for hold in customer.holds.values() if hold.kind in NO_CONTACT_HOLDS and not hold.account_id]
-    for channel in turn.policy.channels:
+    level = min(3, max(2, customer.rung))
+    book = turn.policy.book(profile.jurisdiction, profile.region)
+    asked = profile.quiet if book.quiet else []
+    silent = bool(asked) and OutsideQuiet(book.quiet[0], asked, turn.tz, clock).clear_at(clock) is None
+    names = turn.policy.on_rung(level)
+    for channel in dict.fromkeys(channel for name in names for channel in turn.policy.treatments[name].channels):
+        if silent and channel in book.quiet[0].channels:
+            continue
         since = profile.consents.get(channel)
         blocked_at = customer.blocked.get(channel)
         if since is None or since > clock or (blocked_at is not None and since <= blocked_at):
@@ -201,10 +209,13 @@ def _causes(turn: Turn) -> Grounds:
         causes |= {each.cause: partial(_of_vulnerable, turn.now, turn) for each in asked}
     # Once a case is closed, what came up since asks again.
     last = max((each.issued_at for each in asked), default=0)
-    fresh = any(each.rose_at > last for each in turn.spoken) and all(each.status == "done" for each in asked)
+    worse = any(each.rose_at > last or (each.severity == "high" and each.at > last) for each in turn.spoken)
+    fresh = worse and all(each.status == "done" for each in asked)
     if turn.specialist and fresh and _fresh(turn):
         causes[f"vulnerable:{turn.now}"] = partial(_of_vulnerable, turn.now, turn)
     causes.update(_care(turn))
+    if customer.overflow:
+        causes["overflow"] = partial(_of_overflow, turn)
     since = customer.unreachable_since
     if since and turn.clock >= since + turn.policy.ladder.contactability_days * DAY and _fresh(turn):
         causes[f"unreachable:{since}"] = partial(_of_unreachable, since, turn)
@@ -215,6 +226,12 @@ def _of_vulnerable(start: int, turn: Turn) -> Request:
     text = "There are signs of stress, and circumstances on record for which trained staff are there."
     reason = ReasonRecord(code="trained_staff", text=text, value=1, event_ids=())
     return _request("vulnerability", turn.worst_first(), start, (reason,), turn)
+
+
+def _of_overflow(turn: Turn) -> Request:
+    text = "There are more holds or cases on record than can be told apart: nothing is sent until somebody has looked."
+    reason = ReasonRecord(code="too_many_holds", text=text, value=1, event_ids=())
+    return _request("contactability", turn.worst_first(), 1, (reason,), turn)
 
 
 def _of_unreachable(since: int, turn: Turn) -> Request:
@@ -308,9 +325,12 @@ def _care(turn: Turn) -> Grounds:
     grounds = {**_past_due(turn), **_said(turn), **_earned(turn)}
     asked = [each for each in customer.escalations.values() if each.queue == CARE and each.body]
     if _reviewed(turn):
-        worst = turn.late[0]
-        kept[f"review:{worst.account_id}:{worst.since}"] = partial(_of_days, REVIEW, worst, turn)
-        return kept
+        over = [each for each in turn.late if each.days >= turn.policy.ladder.specialist_days]
+        kept = {f"review:{each.account_id}:{each.since}": partial(_of_days, REVIEW, each, turn) for each in over}
+        if any((of := customer.escalations.get(cause)) is None or of.status != "done" for cause in kept):
+            return kept
+        # What the customer says after the review is heard all the same.
+        grounds = _said(turn)
     # What was asked for stands until its ground is gone, however long ago the offer or the promise was; and while there is
     # another, for the team has been asked, and looks at all of it.
     for each in asked:
@@ -562,6 +582,7 @@ def _ground(kind: str, turn: Turn) -> RuleRecord:
         "counter_offer": (grounds.counter_offer, {}),
         "no_surplus": (grounds.no_surplus, {}),
         "silence": (grounds.silence, {"needed_days": marks.silence_days}),
+        "overflow": (grounds.check, {}),
         "unreachable": (grounds.unreachable, {"needed_days": marks.contactability_days}),
     }
     rule, counters = rules[kind]

@@ -294,7 +294,8 @@ class Gate:
         if profile is not None:
             found += _profile_checks(profile, channel, policy, customer)
         guarantor = any(
-            (account := customer.accounts.get(account_id)) is not None and account.role == "guarantor"
+            account_id in customer.left
+            or ((account := customer.accounts.get(account_id)) is not None and account.role == "guarantor")
             for account_id in account_ids
         )
         found.append(Check(basics.own_account, "not_a_holder", {}, permitted=not guarantor))

@@ -15,6 +15,7 @@ from stream.contracts.signals import ReasonRecord
 from stream.tables.customer import Escalation, Nudge
 from stream.treatment import reminders
 from stream.treatment.checks import Check
+from stream.treatment.ladder import is_vulnerable
 from stream.treatment.local_time import from_ms
 from stream.treatment.permission import Gate, RuleVerdict, Subject, breach
 from stream.treatment.turn import Turn
@@ -60,6 +61,8 @@ def _ground_gone(nudge: Nudge, turn: Turn) -> str:
         return _date_gone(nudge, turn)
     if nudge.signal_ids and not any(each in turn.trouble for each in nudge.signal_ids):
         return "signal_withdrawn"
+    if nudge.signal_ids and is_vulnerable(turn):
+        return "customer_needs_a_person"
     return ""
 
 
@@ -92,8 +95,7 @@ def _date_gone(nudge: Nudge, turn: Turn) -> str:
 def withdraw(nudge: Nudge, because: str, turn: Turn, broken: Check | None = None) -> None:
     """Says that a nudge no longer stands. It goes on counting where it may have reached the customer.
 
-    One that was decided in ignorance of what happened before, and taken back before it could be sent, was never said: its
-    episode may speak again.
+    What is told before it could be sent unsays it: its episode may speak again.
     """
     customer = turn.customer
     record = _nudges.decode(nudge.body)
@@ -101,9 +103,8 @@ def withdraw(nudge: Nudge, because: str, turn: Turn, broken: Check | None = None
         record, status="withdrawn", decided_at=from_ms(turn.clock), withdrawn_because=because
     )
     nudge.withdrawn, nudge.body = True, b""
-    unsent = max(turn.clock, turn.moment.logged) <= nudge.not_before and not nudge.reached
     nudge.counts = nudge.reached or turn.clock >= nudge.not_after
-    if unsent and turn.now <= nudge.decided_at:
+    if max(turn.clock, turn.moment.logged) <= nudge.not_before and not nudge.reached:
         for episode in customer.episodes.values():
             if episode.nudge_id == nudge.nudge_id:
                 episode.nudge_id, episode.start, episode.last = "", max(turn.clock, episode.start + 1), ""

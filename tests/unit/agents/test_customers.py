@@ -961,7 +961,7 @@ def test_arrears_and_means_are_kept_until_a_record_tells_of_them_anew() -> None:
     bank.facts(START, change="means", income_monthly_low="1800.00", next_income_on="2026-03-27", **past_due)
     bank.facts(START + hours(1), change="payment")
     kept = known(bank)
-    assert kept.arrears == table.Arrears(ms(START), 2, 12, 0, "60.00", "2026-02-18")
+    assert kept.arrears == table.Arrears(ms(START), 2, 12, 0, "60.00", "2026-02-18", "GBP")
     assert kept.means == table.Means("GBP", "1800.00", "2026-03-27")
     bank.facts(START + hours(2), change="arrears")
     assert (known(bank).arrears, known(bank).means) == (None, kept.means)

@@ -38,7 +38,7 @@ FULL = Customer(
 def test_a_record_comes_back_as_it_went_byte_for_byte() -> None:
     assert decode(encode(FULL)) == FULL
     assert encode(decode(encode(FULL))) == encode(FULL)
-    partition = Partition(7, True, {"d": None}, {"stop": 5}, Breaker("2026.1", 9, 3, 8), [3])
+    partition = Partition(7, "2026.1", True, {"d": None}, {"stop": 5}, Breaker("2026.1", 9, 3, 8), [3])
     assert decode_partition(encode(partition)) == partition
 
 
