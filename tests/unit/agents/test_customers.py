@@ -972,3 +972,38 @@ def test_arrears_and_means_are_kept_until_a_record_tells_of_them_anew() -> None:
 def known(bank: Bank) -> table.AccountFacts:
     rows = dict(bank.run().drained.rows)
     return table.decode(rows[table.changelog_key("C1")] or b"").accounts["A-0001"]
+
+
+@pytest.mark.parametrize(("kind", "speaks"), [("bereavement", False), ("insolvency", False), ("fraud", False), ("dispute", True)])
+def test_a_hold_of_the_person_stands_over_every_account_whatever_account_it_names(kind: str, speaks: bool) -> None:
+    bank = ready()
+    bank.facts(START)
+    bank.facts(START, "A-0002")
+    bank.hold(START + hours(1), kind, account_id="A-0002")
+    bank.ticks(READY, READY + days(2))
+    assert bool(bank.run().nudges()) is speaks
+
+
+def test_a_vulnerability_told_after_the_decision_takes_the_nudge_back() -> None:
+    bank = nudged()
+    bank.customer(READY + hours(1), vulnerabilities=["severe_illness"])
+    assert only(bank.run().nudges("withdrawn"))["withdrawn_because"] == "customer_needs_a_person"
+
+
+def test_nobody_is_written_to_about_an_account_that_is_theirs_no_longer() -> None:
+    bank = ready()
+    bank.facts(START)
+    bank.facts(START + hours(1), removed=True)
+    bank.ticks(READY, READY + days(2))
+    assert bank.run().nudges() == []
+    bank.facts(READY + days(3))
+    bank.ticks(READY + days(3), READY + days(4))
+    assert len(bank.run().nudges()) == 1
+
+
+def test_a_promise_of_nothing_is_no_promise() -> None:
+    bank = Bank()
+    bank.customer(START)
+    terms = {"promise_id": "P1", "amount": "0.00", "currency": "GBP", "due_date": "2026-04-01", "account_id": "A-0001"}
+    bank.outcome(START, "promise", promise=terms)
+    assert bank.run().orders() == []

@@ -775,3 +775,38 @@ def test_the_order_in_which_late_records_arrive_makes_no_difference(what: str, a
 
     outcomes = [run(order) for order in permutations(range(3))]
     assert all(each == outcomes[0] for each in outcomes), outcomes
+
+
+def test_each_account_ninety_days_past_due_is_reviewed() -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.facts(START, "A-0001", **late_by(95))
+    bank.facts(START, "A-0002", **late_by(120))
+    bank.ticks(START, START + days(1))
+    found = [each["account_ids"] for each in bank.run().escalations() if each["queue"] == "collections_review"]
+    assert sorted(found) == [["A-0001"], ["A-0002"]]
+
+
+def test_a_list_of_holds_that_is_full_asks_a_person_and_speaks_again_once_the_case_is_closed() -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.signal(START)
+    for number in range(table.MAX_HOLDS + 1):
+        bank.hold(START + hours(1), "complaint", f"H{number}", ends=START + days(2))
+    bank.ticks(START + hours(2), START + days(6))
+    said = bank.run()
+    assert asked(said) == [("contactability", "too_many_holds")]
+    assert said.nudges() == [], "what cannot be told apart is not gone against"
+    bank.case(START + days(7), "opened", escalation=said.escalations()[0]["escalation_id"], queue="contactability")
+    bank.case(START + days(8), "closed", escalation=said.escalations()[0]["escalation_id"], queue="contactability")
+    bank.ticks(START + days(8), START + days(12))
+    assert len(bank.run().nudges()) == 1
+
+
+def test_what_has_a_team_is_kept_when_the_list_of_holds_is_full() -> None:
+    bank = Bank()
+    bank.customer(START)
+    for number in range(table.MAX_HOLDS):
+        bank.hold(START + hours(1), "complaint", f"H{number}")
+    bank.hold(START + hours(2), "bereavement", "H-death")
+    assert "H-death" in known(bank.run()).holds

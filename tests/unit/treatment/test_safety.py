@@ -707,3 +707,10 @@ def test_what_was_taken_back_before_it_could_be_sent_does_not_count_against_the_
     said = bank.run(policy=SETTLING)
     assert len(said.nudges("withdrawn")) == 2
     assert [moment(each["not_before"]) for each in said.nudges()[2:]] == [READY + hours(3)] * 2
+
+
+def test_a_release_that_is_older_than_the_trip_releases_nothing() -> None:
+    bank = town(21)
+    bank.tick(READY)
+    bank.operator(READY - hours(1), "release_breaker")
+    assert bank.run().step.breaker_tripped
