@@ -986,7 +986,7 @@ def test_a_hold_of_the_person_stands_over_every_account_whatever_account_it_name
 
 def test_a_vulnerability_told_after_the_decision_takes_the_nudge_back() -> None:
     bank = nudged()
-    bank.customer(READY + hours(1), vulnerabilities=["severe_illness"])
+    bank.customer(READY + hours(1), vulnerabilities=["economic_abuse"])
     assert only(bank.run().nudges("withdrawn"))["withdrawn_because"] == "customer_needs_a_person"
 
 
