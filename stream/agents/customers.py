@@ -104,7 +104,9 @@ class CustomersStep:
         self._tallies: Counter[tuple[str, ...]] = Counter()
 
     def configure(self, policy: Policy, contact_from: datetime | None = None) -> None:
-        """Goes on under another policy. What was decided under the old one stands until its customer is next touched."""
+        """Goes on under another policy: those who wait for a nudge or have one are looked at anew as the clock next moves, and
+        everybody else when they are next touched.
+        """
         self._policy = policy
         self._contact_from = None if contact_from is None else to_ms(contact_from)
 

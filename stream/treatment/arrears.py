@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Final
 
 from stream.tables.customer import AccountFacts
-from stream.treatment.holds import Span, in_force
+from stream.treatment.holds import Span
 from stream.treatment.local_time import local_date, start_of_day
 from stream.treatment.turn import OWN_CREDIT, PastDue, Turn
 
@@ -38,11 +38,14 @@ def missed_instalments(turn: Turn) -> int:
 
 def is_held(account: AccountFacts, turn: Turn) -> bool:
     """Whether a hold that stops what is asked about an account, or another holder's pause, is in force on it."""
+    return any(begins <= turn.clock and (ends is None or turn.clock < ends) for begins, ends in _pauses(account, turn))
+
+
+def _pauses(account: AccountFacts, turn: Turn) -> list[Span]:
+    """The stretches in which an account's debt rests: by the customer's own holds, and by another holder's."""
     pausing = turn.policy.holds.shared
     own = (each for each in turn.customer.holds.values() if each.kind in pausing and each.account_id in ("", account.account_id))
-    return any(in_force(each, turn.clock) for each in own) or any(
-        pause.start <= turn.clock and (pause.until is None or turn.clock < pause.until) for pause in account.pauses
-    )
+    return [*((pause.start, pause.until) for pause in account.pauses), *((hold.placed_at, hold.until) for hold in own)]
 
 
 def next_mark(turn: Turn) -> int:
@@ -66,13 +69,7 @@ def _days_since(account: AccountFacts, at: int, turn: Turn) -> int:
     first, today = local_date(at, turn.tz), turn.today()
     if today <= first:
         return 0
-    pausing = turn.policy.holds.shared
-    pauses: list[Span] = [(each.start, each.until) for each in account.pauses]
-    pauses += [
-        (hold.placed_at, hold.until)
-        for hold in turn.customer.holds.values()
-        if hold.kind in pausing and hold.account_id in ("", account.account_id)
-    ]
+    pauses = _pauses(account, turn)
     count = (today - first).days
     if not pauses:
         return count
