@@ -75,7 +75,8 @@ def escalate(turn: Turn) -> None:
         if escalation.cause not in causes and escalation.body and escalation.status != "done":
             _unfounded(escalation, turn)
     for cause, request in causes.items():
-        if cause not in escalations:
+        # A ground that went and came back is asked for anew.
+        if cause not in escalations or escalations[cause].status == "withdrawn":
             _ask(cause, request(), turn)
     if escalations:
         _overdue(turn)
@@ -256,8 +257,8 @@ def _holds(turn: Turn) -> Grounds:
     for (kind, _), mine in matters.items():
         live = [each for each in mine if not each.lifted and (each.until is None or each.until > turn.clock)]
         # One that has ended by itself stands as long as it is remembered: nobody has said that the team need not look.
-        ended = [each for each in mine if not each.lifted and not each.provisional and f"hold:{each.hold_id}" in asked]
         stands = [each for each in mine if (of := asked.get(f"hold:{each.hold_id}")) is not None and of.body]
+        ended = [each for each in stands if not each.lifted and not each.provisional]
         for hold in stands[:1] if live and stands else live[:1] or ended:
             causes[f"hold:{hold.hold_id}"] = partial(_of_hold, turn.policy.holds.queues[kind], hold, turn)  # type: ignore[index]
     return causes
@@ -330,7 +331,7 @@ def _care(turn: Turn) -> Grounds:
         if any((of := customer.escalations.get(cause)) is None or of.status != "done" for cause in kept):
             return kept
         # What the customer says after the review is heard all the same.
-        grounds = _said(turn)
+        grounds = {**_said(turn), **_since(turn)}
     # What was asked for stands until its ground is gone, however long ago the offer or the promise was; and while there is
     # another, for the team has been asked, and looks at all of it.
     for each in asked:
@@ -343,13 +344,14 @@ def _care(turn: Turn) -> Grounds:
                 # What is so while somebody has the case is looked at by them: it is not asked for after they have closed it.
                 customer.escalations[cause] = Escalation("", CARE, cause, 0, turn.clock, status="done")
     if not any(each.cause in kept and each.status != "done" for each in asked):
-        fresh = next((cause for cause in grounds if cause not in customer.escalations), None)
+        before = {cause for cause, each in customer.escalations.items() if each.status != "withdrawn"}
+        fresh = next((cause for cause in grounds if cause not in before), None)
         if fresh is not None and (old is None or turn.clock >= old):
             kept[fresh] = grounds[fresh]
             # What takes the place of a request that had become urgent is urgent, too.
-            before = [each for each in asked if each.status == "issued" and each.urged]
-            if before:
-                kept[fresh] = partial(_as_urgent, grounds[fresh], tuple(before[-1].urged))
+            urged = [each for each in asked if each.status == "issued" and each.urged]
+            if urged:
+                kept[fresh] = partial(_as_urgent, grounds[fresh], tuple(urged[-1].urged))
     return kept
 
 
@@ -435,7 +437,31 @@ def _earned(turn: Turn) -> Grounds:
     silent = turn.offer
     if silent is not None and turn.clock >= silent.not_before + marks.silence_days * DAY and _fresh(turn):
         grounds[f"silence:{silent.nudge_id}"] = partial(_of_silence, silent.not_before, turn)
-    return grounds
+    return {**grounds, **_since(turn)}
+
+
+def _since(turn: Turn) -> Grounds:
+    """From rung 4 on nothing is sent, so what comes up once a case is closed asks a person again; what came up while they had it
+    was theirs to see.
+    """
+    asked = [each for each in turn.customer.escalations.values() if each.queue in (CARE, REVIEW) and each.body]
+    if not asked or any(each.status != "done" for each in asked) or not _fresh(turn):
+        return {}
+    last = max(each.issued_at for each in asked)
+    cases = [each for each in turn.customer.cases.values() if each.queue in LISTENING]
+    new = [
+        each
+        for each in turn.worst_first()
+        if (at := each.at if each.severity == "high" else each.rose_at) > last
+        and not any(case.opened_at <= at and (case.closed_at is None or at < case.closed_at) for case in cases)
+    ]
+    return {f"since:{last}": partial(_of_since, new, last, turn)} if new else {}
+
+
+def _of_since(signals: Sequence[OpenSignal], last: int, turn: Turn) -> Request:
+    text = "More signs of stress have come up since a person was last asked to look."
+    reason = ReasonRecord(code="since_last_case", text=text, value=len(signals), unit="signals", event_ids=())
+    return _request(CARE, signals, last, (reason,), turn)
 
 
 def _of_nothing_left(late: PastDue, turn: Turn) -> Request:
@@ -536,7 +562,9 @@ def _reasons_now(request: Request, turn: Turn) -> tuple[ReasonRecord, ...]:
 def _ask(cause: str, request: Request, turn: Turn) -> None:
     customer = turn.customer
     queue = turn.policy.queues[request.queue]  # type: ignore[index]
-    escalation_id = derive("escalation", customer.customer_id, request.queue, cause, str(request.start))
+    before = customer.escalations.get(cause)
+    again = (before.escalation_id,) if before is not None else ()
+    escalation_id = derive("escalation", customer.customer_id, request.queue, cause, str(request.start), *again)
     trace = request.trace or turn.moment.trace
     kind = cause.partition(":")[0]
     decision_id = turn.decide(request.queue, escalation_id, "issued", (_ground(kind, turn),), None, trace)
@@ -582,6 +610,7 @@ def _ground(kind: str, turn: Turn) -> RuleRecord:
         "counter_offer": (grounds.counter_offer, {}),
         "no_surplus": (grounds.no_surplus, {}),
         "silence": (grounds.silence, {"needed_days": marks.silence_days}),
+        "since": (grounds.since, {}),
         "overflow": (grounds.check, {}),
         "unreachable": (grounds.unreachable, {"needed_days": marks.contactability_days}),
     }

@@ -188,6 +188,7 @@ class Grounds(_Part):
     vulnerable: Rule
     overdue: Rule
     silence: Rule
+    since: Rule
     unreachable: Rule
 
 

@@ -95,9 +95,10 @@ def test_reading_ends_at_compacted_and_empty_partitions_and_at_an_open_transacti
             stuck.produce(toy.topic(topic), b"never", b"k", partition)
     assert not stuck.flush(30)
     started = time.monotonic()
-    assert len(list(rerun.committed(toy.settings(), ("accounts", "signals", "nudges")))) == len(
-        toy.read("accounts") + toy.read("signals")
-    )
+    # Compaction goes on meanwhile: what is read is between what there was before and what there is after.
+    before = len(toy.read("accounts"))
+    found = len(list(rerun.committed(toy.settings(), ("accounts", "signals", "nudges")))) - len(toy.read("signals"))
+    assert before >= found >= len(toy.read("accounts")) > 0
     assert signals(toy) == {record.value for record in toy.read("signals")}
     assert time.monotonic() - started < rerun._TIMEOUT, "it waited for what will never come"
     stuck.abort_transaction()

@@ -178,6 +178,57 @@ def test_a_joint_holder_is_a_person_of_their_own() -> None:
     assert [each["customer_id"] for each in said.escalations()] == ["C1", "C2"]
 
 
+# --- after a case is closed
+
+
+def closed_case(opened: dt.timedelta, closed: dt.timedelta) -> Bank:
+    """Past due beyond thirty days, and a case about it that somebody had for a while."""
+    bank = past_due(32)
+    request = only(bank.run().escalations())
+    bank.case(START + opened, escalation=request["escalation_id"])
+    bank.case(START + closed, "closed", escalation=request["escalation_id"])
+    return bank
+
+
+@pytest.mark.parametrize("severity", ["medium", "high"])
+def test_what_comes_up_after_a_case_was_closed_asks_again_once_for_nothing_is_sent_any_more(severity: str) -> None:
+    bank = closed_case(days(1), days(3))
+    bank.ticks(START + days(3), START + days(5), hours(6))
+    assert len(bank.run().escalations()) == 1
+    bank.signal(START + days(5), severity=severity)
+    bank.ticks(START + days(5) + hours(1), START + days(7), hours(6))
+    said = bank.run()
+    assert asked(said) == [("arrears_care", "days_past_due"), ("arrears_care", "since_last_case")]
+    again = said.escalations()[1]
+    assert moment(again["decided_at"]) <= START + days(5) + hours(6)
+    assert again["signal_ids"] == ["S1"]
+    rule = next(each for each in said.decisions("issued") if each["decision_id"] == again["decision_id"])["rules"][0]
+    assert rule["rule_id"] == "people.since_last_case"
+
+
+def test_what_came_up_while_somebody_had_the_case_was_theirs_to_see() -> None:
+    bank = past_due(32)
+    request = only(bank.run().escalations())
+    bank.case(START + days(1), escalation=request["escalation_id"])
+    bank.signal(START + days(2), severity="high")
+    bank.case(START + days(3), "closed", escalation=request["escalation_id"])
+    bank.ticks(START + days(3), START + days(9), hours(6))
+    assert asked(bank.run()) == [("arrears_care", "days_past_due")]
+
+
+def test_what_a_dispute_took_back_is_asked_anew_when_its_day_comes_after_all() -> None:
+    bank = past_due(20)
+    bank.ticks(START, START + days(12), hours(6))
+    own_dispute(bank, START + days(3), START + days(20), told=START + days(13))
+    bank.ticks(START + days(20), START + days(45), hours(6))
+    said = bank.run()
+    assert ("arrears_care", "ground_gone") in taken_back(said)
+    first, again = [each for each in said.escalations() if each["queue"] == "arrears_care"]
+    assert first["escalation_id"] != again["escalation_id"]
+    # 22 days by the 4th of March; the 5th to the 22nd do not count.
+    assert START + days(26) <= moment(again["decided_at"]) <= START + days(29)
+
+
 # --- pauses
 
 
