@@ -290,7 +290,7 @@ def verdict_lines(verdict: Verdict) -> list[str]:
         f"{wrong} of {verdict.steady} customers who needed nothing got a nudge all the same"
         + (f" ({told})." if wrong else ".")
     )
-    lines.append(f"{verdict.after_stop} nudges were decided while a customer was not to be contacted.")
+    lines.append(f"{verdict.after_stop} nudges could be sent to a customer who was not to be contacted.")
     return lines
 
 

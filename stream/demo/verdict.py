@@ -31,7 +31,9 @@ class Verdict:
     nudged_wrongly: Mapping[str, int]
     """Of these: with a supportive nudge, by what happened to them."""
     after_stop: int
-    """Nudges decided while the customer was not to be contacted; anything but 0 is a fault."""
+    """Nudges decided while the customer was not to be contacted, and not taken back before they might be sent; anything but 0 is
+    a fault.
+    """
 
     @property
     def lead(self) -> float | None:
@@ -46,11 +48,18 @@ def judge(truths: Sequence[Truth], signals: Iterable[Mapping[str, Any]], nudges:
         if signal["status"] == "raised":
             raised.setdefault(signal["customer_id"], []).append(datetime.fromisoformat(signal["occurred_at"]))
     issued: dict[str, list[datetime]] = {}
+    sendable: dict[str, list[datetime]] = {}
+    nudges = list(nudges)
+    back = {nudge["nudge_id"]: datetime.fromisoformat(nudge["decided_at"]) for nudge in nudges if nudge["status"] == "withdrawn"}
     for nudge in nudges:
         # Thanks are no contact that could be wrong for a steady customer; but after a stop they are.
         if nudge["status"] == "issued":
             key = nudge["customer_id"] if nudge["treatment"] != "recognition" else f"{nudge['customer_id']}/thanks"
-            issued.setdefault(key, []).append(datetime.fromisoformat(nudge["decided_at"]))
+            decided = datetime.fromisoformat(nudge["decided_at"])
+            issued.setdefault(key, []).append(decided)
+            gone = back.get(nudge["nudge_id"])
+            if gone is None or gone > datetime.fromisoformat(nudge["not_before"]):
+                sendable.setdefault(nudge["customer_id"], []).append(decided)
 
     stressed = [truth for truth in truths if truth.state == "stressed"]
     first: dict[str, datetime] = {}
@@ -70,9 +79,8 @@ def judge(truths: Sequence[Truth], signals: Iterable[Mapping[str, Any]], nudges:
     for truth in truths:
         if truth.no_nudge_from:
             stop = datetime.fromisoformat(truth.no_nudge_from)
-            told = [*issued.get(truth.customer_id, ()), *issued.get(f"{truth.customer_id}/thanks", ())]
             over = datetime.fromisoformat(truth.no_nudge_until) if truth.no_nudge_until else None
-            after_stop += sum(at > stop and (over is None or at < over) for at in told)
+            after_stop += sum(at > stop and (over is None or at < over) for at in sendable.get(truth.customer_id, ()))
     return Verdict(
         stressed=len(stressed),
         noticed=len(first),

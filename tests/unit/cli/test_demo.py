@@ -219,6 +219,8 @@ def record(customer: str, at: str, status: str = "issued", treatment: str = "deb
         "status": status,
         "treatment": treatment,
         "decided_at": at,
+        "not_before": at,
+        "nudge_id": f"{customer} {at[:10]}",
         "occurred_at": at,
     }
 
@@ -250,6 +252,9 @@ def test_any_nudge_between_a_stop_and_its_end_counts_as_a_fault() -> None:
         record("C-1", "2026-07-06T00:00:00Z", treatment="recognition"),
     ]
     assert judge([stopped], [], nudges).after_stop == 1
+    # Taken back after it might have been sent it is one all the same; before that it is none.
+    assert judge([stopped], [], [*nudges, record("C-1", "2026-07-06T00:00:01Z", "withdrawn")]).after_stop == 1
+    assert judge([stopped], [], [*nudges, record("C-1", "2026-07-06T00:00:00Z", "withdrawn")]).after_stop == 0
 
 
 # --- the whole
@@ -286,7 +291,7 @@ def test_the_demo_ends_by_itself_having_shown_everything(
     for kind in ("SIGNAL ", "NUDGE ", "ESCALATION ", "withdrawn  C-"):
         assert kind in done.stdout
     assert "came back unpaid" in done.stdout
-    assert "0 nudges were decided while a customer was not to be contacted" in done.stdout
+    assert "0 nudges could be sent to a customer who was not to be contacted" in done.stdout
 
 
 def test_the_demo_leaves_no_worker_behind(run: tuple[subprocess.CompletedProcess[str], Path]) -> None:
