@@ -201,6 +201,7 @@ class AccountsStep:
         )  # fmt: skip
         kernel.note_all_dues(table.rows, table.evidence, table.dues, table.row_dues[:0], config, empty)
         kernel.note_row_due(table.rows, 0, table.row_dues, config, empty)
+        columns.warm_up()
         hash_column(("a",))
         looks_plain(b"a")
         parse_amounts(("1",), np.zeros(1, np.int8))

@@ -22,71 +22,81 @@ NO_AMOUNT: Final = -(10**18)
 
 
 @compiled
-def _hash_lines(blob: Any, hashes: Any) -> int:
-    """Hashes each line; an empty one gets 0. Returns the number of lines."""
+def hash_of(blob: Any, start: int, stop: int) -> int:
+    """The hash of these bytes, positive; 0 where there are none."""
     # Two FNV-1a lanes of 32 bits with multipliers of their own: all products stay below 2**57, so that plain
     # Python and int64 agree, and the sign bit stays clear.
-    first, second, length, count = 2166136261, 3141592653, 0, 0
+    first, second = 2166136261, 3141592653
+    for k in range(start, stop):
+        byte = int(blob[k]) & 255
+        first = ((first ^ byte) * 16777619) & 4294967295
+        second = ((second ^ byte) * 22695477) & 4294967295
+    # A last stir, so that the final byte reaches the high bits too.
+    first = ((first ^ (first >> 15)) * 16777619) & 4294967295
+    second = ((second ^ (second >> 13)) * 16777619) & 4294967295
+    value = (((first ^ (second >> 7)) & 2147483647) << 32) | second
+    if start == stop:
+        return 0
+    return value if value != 0 else 1
+
+
+@compiled
+def _hash_lines(blob: Any, hashes: Any) -> int:
+    """Hashes each line; an empty one gets 0. Returns the number of lines."""
+    count, start = 0, 0
     for k in range(len(blob) + 1):
-        byte = int(blob[k]) & 255 if k < len(blob) else 10
-        if byte == 10:
+        if k == len(blob) or blob[k] == 10:
             if count < len(hashes):
-                # A last stir, so that the final byte reaches the high bits too.
-                first = ((first ^ (first >> 15)) * 16777619) & 4294967295
-                second = ((second ^ (second >> 13)) * 16777619) & 4294967295
-                value = (((first ^ (second >> 7)) & 2147483647) << 32) | second
-                hashes[count] = 0 if length == 0 else (value if value != 0 else 1)
+                hashes[count] = hash_of(blob, start, k)
             count += 1
-            first, second, length = 2166136261, 3141592653, 0
-        else:
-            first = ((first ^ byte) * 16777619) & 4294967295
-            second = ((second ^ byte) * 22695477) & 4294967295
-            length += 1
+            start = k + 1
     return count
 
 
 @compiled
-def _parse_amounts(blob: Any, exponents: Any, signed: bool, out: Any) -> int:
-    """Minor units of each line, ABSENT for an empty one, NO_AMOUNT for what is none. Returns the number of
-    lines.
-    """
+def amount_of(blob: Any, start: int, stop: int, places: int, signed: bool) -> int:
+    """Minor units of the decimal string between these places, ABSENT for an empty one, NO_AMOUNT for what is none."""
     limit = 1000000000000000000
-    count, digits, decimals, point, bad, negative, value = 0, 0, 0, False, False, False, 0
-    for k in range(len(blob) + 1):
-        byte = int(blob[k]) & 255 if k < len(blob) else 10
-        if byte == 10:
-            if count < len(out):
-                places = int(exponents[count])
-                if digits == 0 and not point and not bad and not negative:
-                    out[count] = -1
-                elif bad or digits == 0 or decimals > places or (point and decimals == 0):
-                    out[count] = -limit
-                else:
-                    for _ in range(places - decimals):
-                        if value < limit:
-                            value *= 10
-                    if value >= limit:
-                        out[count] = -limit
-                    else:
-                        out[count] = -value if negative else value
-            count += 1
-            digits, decimals, point, bad, negative, value = 0, 0, False, False, False, 0
-        elif 48 <= byte <= 57:
+    digits, decimals, point, negative, value = 0, 0, False, False, 0
+    if start == stop:
+        return -1
+    for k in range(start, stop):
+        byte = int(blob[k]) & 255
+        if 48 <= byte <= 57:
             if point:
                 decimals += 1
             else:
                 digits += 1
             # Eighteen digits are below the limit; a nineteenth is too many, unless it is a zero in front.
             if digits > 15 or decimals > 4 or value >= limit // 10:
-                bad = True
-            else:
-                value = value * 10 + (byte - 48)
+                return -limit
+            value = value * 10 + (byte - 48)
         elif byte == 46 and not point:
             point = True
         elif byte == 45 and signed and digits == 0 and not point and not negative:
             negative = True
         else:
-            bad = True
+            return -limit
+    if digits == 0 or decimals > places or (point and decimals == 0):
+        return -limit
+    for _ in range(places - decimals):
+        if value < limit:
+            value *= 10
+    if value >= limit:
+        return -limit
+    return -value if negative else value
+
+
+@compiled
+def _parse_amounts(blob: Any, exponents: Any, signed: bool, out: Any) -> int:
+    """What `amount_of` makes of each line. Returns the number of lines."""
+    count, start = 0, 0
+    for k in range(len(blob) + 1):
+        if k == len(blob) or blob[k] == 10:
+            if count < len(out):
+                out[count] = amount_of(blob, start, k, int(exponents[count]), signed)
+            count += 1
+            start = k + 1
     return count
 
 

@@ -16,7 +16,7 @@ from stream.detectors import kernel, settings
 from stream.engine import ticks
 from stream.engine.step import Output, Placement
 from stream.errors import Reason, StateError
-from stream.tables import hashing
+from stream.tables import hashing, scan
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = settings.load()
@@ -547,6 +547,7 @@ def test_warm_up_leaves_nothing_behind() -> None:
 def test_warm_up_compiles_all_that_the_stream_needs() -> None:
     AccountsStep.warm_up()
     functions = [kernel.process, kernel.note_all_dues, hashing._hash_lines, hashing._parse_amounts, hashing._odd_bytes]
+    functions.append(scan._scan)
     before = [len(function.signatures) for function in functions]
     step = new()
     for topic, one in life(9, 200):
