@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
+from bench.machine import machine
 from bench.workload import Workload
 from tests.kafka import Broker
 from tests.kafka import broker as broker_module
@@ -83,7 +83,7 @@ def ours(broker: Broker, folder: Path, name: str, program: str, options: argpars
             # The group's offsets lag by seconds, and cost nothing to ask for.
             group = job.settings().group
             done = sum(max(o, 0) for topic in counts for o in job.client.committed(group, job.topic(topic)))
-        cpu = _cpu(worker.pid)
+        cpu = cpu_of(worker.pid)
         commits = []
         for record, entry in job.entries():
             here = sum(to - start for topic, start, to in entry.applied if topic in counts)
@@ -105,7 +105,8 @@ def ours(broker: Broker, folder: Path, name: str, program: str, options: argpars
         job.client.delete_topic(*(topic for topic in job.client.topics() if topic.startswith(f"{name}.")))
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -159,8 +160,7 @@ def main() -> None:
                     )
                 print(f"round {number + 1}: {line}{ratio}", flush=True)
     RESULTS.mkdir(exist_ok=True)
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    (RESULTS / "throughput.json").write_text(json.dumps({"machine": machine, "rounds": rounds}, indent=2) + "\n")
+    (RESULTS / "throughput.json").write_text(json.dumps({"machine": machine(), "rounds": rounds}, indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
 
 

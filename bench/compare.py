@@ -1,0 +1,251 @@
+"""The reference job by us and by others: the same events from the same Kafka in one run; ratios in a table and a picture.
+
+What the job is, and how each peer is written: bench/README.md. Writes bench/results/compare.json, from which docs/performance.md
+is made. Peers that are not at hand (Java, Maven, a package that does not install) are left out, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import reference
+from bench.machine import machine
+from bench.throughput import cpu_of, produce
+from stream.detectors.registry import NAMES
+from tests.kafka import Broker, Process, wait_until
+from tests.kafka import broker as broker_module
+from tests.kafka.job import PARTITIONS, Job
+from tests.kafka.prepare import ROOT
+
+PEERS = Path(__file__).parent / "peers"
+CACHE = ROOT / ".cache" / "peers"
+RESULTS = Path(__file__).parent / "results"
+JOB = {"bounce_pressure", "missed_bills"}
+"""The detectors that the reference job's rules are."""
+
+Result = dict[str, float]
+
+
+class Missing(Exception):
+    """A peer cannot run here; the message says why."""
+
+
+class Input(NamedTuple):
+    """The events of a run, in topics of their own."""
+
+    job: Job
+    """What made the topics; its workers are ours."""
+    total: int
+    """Events: all peers but the slowest read them all."""
+
+
+# --- ours -----------------------------------------------------------------------------------------------------------------
+
+
+def ours(given: Input, program: tuple[str, ...], **env: str) -> Result:
+    """A worker of ours over the events: by the journal's timestamps, over the second half of them."""
+    prefix = given.job.env["EWS_TOPIC_PREFIX"]
+    app = f"{prefix.strip('.')}-{len(given.job.workers)}"
+    job = Job(
+        given.job.broker, given.job.folder, prefix, program, **{**given.job.env, **env, "EWS_APP": app, "EWS_TICK_SECONDS": "5"}
+    )
+    job.create_topics()
+    worker = job.start(app)
+    given.job.workers.append(worker)
+    try:
+        wait_until(lambda: not worker.running or _read_by(job) >= given.total, 900, f"{app} has read all", 1.0)
+        if not worker.running:
+            raise SystemExit(f"the worker ended with {worker.returncode}:\n{worker.tail()}")
+        cpu = cpu_of(worker.pid)
+    finally:
+        worker.kill()
+    commits = []
+    for record, entry in job.entries():
+        here = sum(to - start for topic, start, to in entry.applied if topic in reference.TOPICS)
+        if here:
+            commits.append((record.timestamp, here))
+    seconds, events = _second_half(commits, given.total)
+    return {"events_per_second": events / seconds, "cpu_us_per_event_with_start": cpu / given.total * 1e6}
+
+
+def _read_by(job: Job) -> int:
+    return sum(max(at, 0) for topic in reference.TOPICS for at in job.client.committed(job.settings().group, job.topic(topic)))
+
+
+def _second_half(commits: list[tuple[int, int]], total: int) -> tuple[float, int]:
+    """Seconds and events from the commit that passes the half to the last."""
+    done, half = 0, None
+    rest = 0
+    for at, here in sorted(commits):
+        if half is not None:
+            rest += here
+        done += here
+        if half is None and done >= total // 2:
+            half = at
+    assert half is not None
+    return (max(at for at, _ in commits) - half) / 1000, rest
+
+
+# --- the others -----------------------------------------------------------------------------------------------------------
+
+
+def peer(given: Input, command: list[str], name: str, total: int | None = None, **env: str) -> Result:
+    """Runs a peer to its end; its last line of output is the result."""
+    full = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("EWS_", "PYTHON"))},
+        "BENCH_BOOTSTRAP": given.job.broker.bootstrap,
+        "BENCH_PREFIX": given.job.env["EWS_TOPIC_PREFIX"],
+        "BENCH_TOTAL": str(total or given.total),
+        "BENCH_PARTITIONS": str(PARTITIONS),
+        "PYTHONPATH": str(ROOT),
+        **env,
+    }
+    process = Process(command, given.job.folder, f"peer-{name}-{len(given.job.workers)}", full)
+    given.job.workers.append(process)
+    wait_until(lambda: not process.running, 600, f"{name} ends", 0.5)
+    lines = [line for line in process.output().splitlines() if line.startswith("{")]
+    if process.returncode != 0 or not lines:
+        raise Missing(f"ended with {process.returncode}: {process.tail(3)}")
+    return {key: float(value) for key, value in json.loads(lines[-1]).items()}
+
+
+def quix() -> str:
+    """The Python that has Quix Streams, which wants another confluent-kafka than ours."""
+    python = CACHE / "venv" / "bin" / "python"
+    there = python.exists() and not subprocess.run([python, "-c", "import quixstreams, numpy"], check=False).returncode
+    if not there:
+        subprocess.run([sys.executable, "-m", "venv", CACHE / "venv"], check=True)
+        packages = ["quixstreams>=3,<4", "numpy"]
+        if subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=False).returncode:
+            raise Missing("quixstreams does not install")
+    return str(python)
+
+
+def streams(given: Input) -> list[str]:
+    """The command that runs the Kafka Streams peer, compiled."""
+    java, javac = given.job.broker.installation.java, shutil.which("javac")
+    maven = shutil.which("mvn")
+    if javac is None or maven is None:
+        raise Missing("needs a JDK and Maven")
+    libs, classes = CACHE / "libs", CACHE / "classes"
+    if not any(libs.glob("kafka-streams-*.jar")):
+        command = [maven, "-qBf", PEERS / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            raise Missing("Maven brings no kafka-streams")
+    path = f"{libs}/*:{classes}"
+    subprocess.run([javac, "-cp", path, "-d", classes, PEERS / "KafkaStreamsPeer.java"], check=True)
+    return [str(java), "-Xms512m", "-Xmx2g", "-cp", path, "KafkaStreamsPeer"]
+
+
+def by_streams(store: str, threads: int) -> Callable[[Input, Path], Result]:
+    """Kafka Streams with this store and so many threads."""
+
+    def run(given: Input, folder: Path) -> Result:
+        name = f"streams-{store}-{threads}"
+        group = {"BENCH_GROUP": given.job.env["EWS_TOPIC_PREFIX"] + name}
+        place = {"BENCH_STORE": store, "BENCH_STATE": str(folder / name)}
+        env = {**group, **place, "BENCH_THREADS": str(threads), "BENCH_COMMIT_MS": "100"}
+        return peer(given, streams(given), name, **env)
+
+    return run
+
+
+def accounts_stage(given: Input, folder: Path) -> Result:
+    """Our accounts stage with the detectors that the job's rules are, and no others."""
+    file = folder / "job.toml"
+    file.write_text("".join(f"[{name}]\nenabled = false\n" for name in NAMES if name not in JOB))
+    return ours(given, ("-m", "bench.accounts_only"), EWS_DETECTORS_FILE=str(file))
+
+
+RUNS: Mapping[str, Callable[[Input, Path], Result]] = {
+    "floor": lambda given, _: peer(given, [sys.executable, "-m", "bench.peers.floor"], "floor"),
+    "ews: accounts stage": accounts_stage,
+    "ews: everything": lambda given, _: ours(given, ("-m", "stream", "worker")),
+    "kafka streams, memory, 1 thread": by_streams("memory", 1),
+    "kafka streams, memory, 2 threads": by_streams("memory", 2),
+    "kafka streams, rocksdb, 1 thread": by_streams("rocksdb", 1),
+    "kafka streams, rocksdb, 2 threads": by_streams("rocksdb", 2),
+    "quix streams": lambda given, _: peer(given, [quix(), "-m", "bench.peers.quix"], "quix"),
+    "stock faust": lambda given, folder: peer(
+        given, [sys.executable, "-m", "bench.peers.stock_faust", "worker", "-l", "error"], "faust", min(given.total, 40_000),
+        BENCH_STATE=str(folder / "faust"),
+    ),
+}
+
+
+# --- the run --------------------------------------------------------------------------------------------------------------
+
+
+def one_round(broker: Broker, folder: Path, number: int, shape: str, options: argparse.Namespace) -> dict[str, Result | str]:
+    """Every peer over the same topics, one after the other."""
+    job = Job(broker, folder, f"r{number}{shape}.", EWS_RETENTION_DAYS="400")
+    job.create_topics()
+    total = sum(produce(job, reference.events(options.events, options.accounts, shape, datetime.now(UTC))).values())
+    given = Input(job, total)
+    found: dict[str, Result | str] = {}
+    try:
+        for name, run in RUNS.items():
+            if options.only and not any(word in name for word in options.only):
+                continue
+            try:
+                result = run(given, folder)
+                found[name] = result
+                print(f"  {name:34} {result['events_per_second']:>10,.0f}/s", flush=True)
+            except (Missing, AssertionError, subprocess.CalledProcessError) as why:
+                found[name] = str(why)[:300]
+                print(f"  {name:34} left out: {found[name]}", flush=True)
+    finally:
+        job.close()
+        broker.client.delete_topic(*(topic for topic in broker.client.topics() if topic.startswith(job.env["EWS_TOPIC_PREFIX"])))
+    return found
+
+
+def ratios(rounds: list[dict[str, Result | str]]) -> Iterator[tuple[str, float, float]]:
+    """Name, median events a second, and median share of the floor of the same round."""
+    for name in rounds[0]:
+        rates = [(one[name], one["floor"]) for one in rounds]
+        sound = [(a, b) for a, b in rates if not isinstance(a, str) and not isinstance(b, str)]
+        both = [(a["events_per_second"], b["events_per_second"]) for a, b in sound]
+        if both:
+            yield name, statistics.median(a for a, _ in both), statistics.median(a / b for a, b in both)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
+    parser.add_argument("--events", type=int, default=400_000)
+    parser.add_argument("--accounts", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shapes", nargs="+", choices=("zipf", "uniform"), default=["zipf", "uniform"])
+    parser.add_argument("--only", nargs="+", help="peers whose name holds one of these words; the floor must be among them")
+    options = parser.parse_args()
+    broker_module.JVM = ("-Xms512m", "-Xmx1g", "-Xshare:auto")
+    told: dict[str, object] = {"machine": machine(), "events": options.events, "accounts": options.accounts}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with Broker(folder / "broker") as broker:
+            for shape in options.shapes:
+                rounds = []
+                for number in range(options.rounds):
+                    print(f"{shape}, round {number + 1}", flush=True)
+                    rounds.append(one_round(broker, folder, number, shape, options))
+                told[shape] = rounds
+                for name, rate, share in ratios(rounds):
+                    print(f"{shape:8} {name:34} {rate:>10,.0f}/s  {share:.3f} of the floor")
+    if not options.only:
+        (RESULTS / "compare.json").write_text(json.dumps(told, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
