@@ -40,13 +40,16 @@ def work() -> dict[str, Callable[[], object]]:
     tape: dict[str, list[Record]] = {topic: [] for topic in reference.TOPICS}
     for number, event in enumerate(reference.events(EVENTS, 5_000, "zipf", now)):
         tape[event.topic].append(Record(number, int(now.timestamp() * 1000), event.key, event.value))
-    step = AccountsStep(Placement(0, 1, "murmur2"), settings.load())
+    step, other = (AccountsStep(Placement(0, 1, "murmur2"), settings.load()) for _ in range(2))
+    # Whatever is compiled or looked up on the first call is not the hot path's.
+    for topic, records in tape.items():
+        other.apply(topic, records)
+    other.drain()
     parts = {
         "read": lambda: [columns.read(_READERS[topic], records) for topic, records in tape.items()],
         "apply": lambda: [step.apply(topic, records) for topic, records in tape.items()],
         "drain": step.drain,
     }
-    parts["read"]()
     return parts
 
 

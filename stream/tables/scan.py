@@ -32,6 +32,8 @@ SIGNED: Final = 5
 WORD: Final = 6
 """The word's index in its list; 0 where there is none."""
 
+_INSIDE: Final = np.array([32 <= byte <= 126 and byte not in b'"\\' for byte in range(256)])
+"""By byte: whether it may stand within a string."""
 _NONE: Final = {ID: 0, TEXT: 0, TIME: 0, DATE: 0, AMOUNT: ABSENT, SIGNED: NO_BALANCE, WORD: 0}
 
 
@@ -188,11 +190,13 @@ def _find_fields(
     at = _skip(blob, at + 1, stop)
     before = 0
     while at < stop and blob[at] == 34:
-        last = _string_end(blob, at + 1, stop)
-        if last < 0:
-            return False
         field = follows[before]
-        if field < 0 or not _is_word(blob, at + 1, last, names, field):
+        # The name that is expected here is compared without being looked for.
+        last = at + 1 + names[field, 0] if field >= 0 else stop
+        if last >= stop or blob[last] != 34 or not _is_word(blob, at + 1, last, names, field):
+            last = _string_end(blob, at + 1, stop)
+            if last < 0:
+                return False
             field = _find_word(blob, at + 1, last, names, 0, len(names), 0)
             if field < 0:
                 return False
@@ -239,14 +243,9 @@ def _skip(blob: Any, at: int, stop: int) -> int:
 @compiled
 def _string_end(blob: Any, at: int, stop: int) -> int:
     """Where a string ends whose first character is here; -1 where it is not printable ASCII without escapes."""
-    while at < stop:
-        byte = blob[at]
-        if byte == 34:
-            return at
-        if byte < 32 or byte > 126 or byte == 92:
-            return -1
+    while at < stop and _INSIDE[blob[at]]:
         at += 1
-    return -1
+    return at if at < stop and blob[at] == 34 else -1
 
 
 @compiled
