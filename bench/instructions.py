@@ -45,12 +45,11 @@ def work() -> dict[str, Callable[[], object]]:
     for topic, records in tape.items():
         other.apply(topic, records)
     other.drain()
-    parts = {
+    return {
         "read": lambda: [columns.read(_READERS[topic], records) for topic, records in tape.items()],
         "apply": lambda: [step.apply(topic, records) for topic, records in tape.items()],
         "drain": step.drain,
     }
-    return parts
 
 
 def _counted() -> None:
