@@ -120,15 +120,14 @@ def peer(given: Input, command: list[str], name: str, total: int | None = None, 
     return {key: float(value) for key, value in json.loads(lines[-1]).items()}
 
 
-def quix() -> str:
-    """The Python that has Quix Streams, which wants another confluent-kafka than ours."""
-    python = CACHE / "venv" / "bin" / "python"
-    there = python.exists() and not subprocess.run([python, "-c", "import quixstreams, numpy"], check=False).returncode
+def other_python(name: str, package: str, imports: str) -> str:
+    """A Python of its own that has a peer's package: they want other versions of what we use."""
+    python = CACHE / f"venv-{name}" / "bin" / "python"
+    there = python.exists() and not subprocess.run([python, "-c", f"import {imports}, numpy"], check=False).returncode
     if not there:
-        subprocess.run([sys.executable, "-m", "venv", CACHE / "venv"], check=True)
-        packages = ["quixstreams>=3,<4", "numpy"]
-        if subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=False).returncode:
-            raise Missing("quixstreams does not install")
+        subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)
+        if subprocess.run([python, "-m", "pip", "install", "-q", package, "numpy"], check=False).returncode:
+            raise Missing(f"{package} does not install")
     return str(python)
 
 
@@ -176,7 +175,12 @@ RUNS: Mapping[str, Callable[[Input, Path], Result]] = {
     "kafka streams, memory, 2 threads": by_streams("memory", 2),
     "kafka streams, rocksdb, 1 thread": by_streams("rocksdb", 1),
     "kafka streams, rocksdb, 2 threads": by_streams("rocksdb", 2),
-    "quix streams": lambda given, _: peer(given, [quix(), "-m", "bench.peers.quix"], "quix"),
+    "quix streams": lambda given, _: peer(
+        given, [other_python("quix", "quixstreams>=3,<4", "quixstreams"), "-m", "bench.peers.quix"], "quix"
+    ),
+    "bytewax": lambda given, _: peer(
+        given, [other_python("bytewax", "bytewax[kafka]==0.21.1", "bytewax"), "-m", "bench.peers.bytewax"], "bytewax"
+    ),
     "stock faust": lambda given, folder: peer(
         given, [sys.executable, "-m", "bench.peers.stock_faust", "worker", "-l", "error"], "faust", min(given.total, 40_000),
         BENCH_STATE=str(folder / "faust"),

@@ -448,7 +448,8 @@ def _since(turn: Turn) -> Grounds:
     if not asked or any(each.status != "done" for each in asked) or not _fresh(turn):
         return {}
     last = max(each.issued_at for each in asked)
-    cases = [each for each in turn.customer.cases.values() if each.queue in LISTENING]
+    ids = {each.escalation_id for each in asked}
+    cases = [each for each in turn.customer.cases.values() if each.escalation_id in ids]
     new = [
         each
         for each in turn.worst_first()

@@ -1028,7 +1028,8 @@ def forgotten_signals(told: Sequence[Told], said: Sequence[Said], clocks: Sequen
     """Whoever has had some medium or high signal open for three days has been thought of: a decision or an escalation.
 
     A second signal beside the first need not bring a decision of its own: the time is that in which any is open. Nor need there
-    be one while a person looks after them: a case is open, or an escalation stands that no closed case has answered. A signal
+    be one while a person looks after them: a case is open, or an escalation stands that no closed case has answered; nor where
+    the case of an escalation was open at some time since, for what came up then was theirs to see. A signal
     that was lower for less than two weeks only flapped: the time goes on from before.
     """
     found = []
@@ -1063,7 +1064,12 @@ def forgotten_signals(told: Sequence[Told], said: Sequence[Said], clocks: Sequen
             begun, at = since.setdefault(customer_id, (index, clock))
             long = topic == "ticks" and clock >= at + 3 * DAY + 2 * HOUR
             if long and not with_a_person(customer_id, known, told, said, index):
-                if not any(begun <= each <= index for each in words[customer_id]):
+                had = any(
+                    case["customer_id"] == customer_id and case.get("escalation_id") and moment(case["occurred_at"]) > at
+                    for topic_, case, _ in told[:index]
+                    if topic_ == "cases" and case["status"] == "closed"
+                )
+                if not had and not any(begun <= each <= index for each in words[customer_id]):
                     why = f"open since record {begun}, nothing decided"
                     found.append(Violation("forgotten signal", customer_id, "-", index, None, why))
                 # Asked once for each time.
