@@ -370,9 +370,8 @@ def unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.ND
         if dtype is None or len(value) != _PREFIX + dtype.itemsize:
             known = ", ".join(str(known) for known in sorted(versions))
             raise StateError(
-                f"a row of the accounts changelog has schema version {version} and {len(value)} bytes; this "
-                f"program reads version {known}. Run the version that wrote it, or one that knows it, or rebuild "
-                "the state from the input topics under a new application id"
+                f"a row of the accounts changelog has schema version {version} and {len(value)} bytes, this program reads "
+                f"{known}: {StateError.WAY_OUT}"
             )
         copy_by_name(np.frombuffer(value, dtype, count=1, offset=_PREFIX), rows[number : number + 1])
     return rows
