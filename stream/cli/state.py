@@ -189,8 +189,8 @@ def _progress(of: str) -> Iterator[Progress]:
 
 
 def _masking() -> Callable[[str], str]:
-    """Eight hex digits for an id, the same throughout one command. The key is forgotten with it: account numbers are few enough to
-    try them all.
+    """Eight hex digits for an id, the same throughout one command. The key is forgotten with it: account numbers are few enough
+    to try them all.
     """
     secret = secrets.token_bytes(16)
     return lambda text: "#" + blake2b(text.encode("utf-8", "surrogateescape"), key=secret, digest_size=4).hexdigest()

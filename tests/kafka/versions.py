@@ -1,4 +1,4 @@
-"""The job as one schema version before and after a change: `python -m tests.kafka.versions old|new` is a worker like `ews worker`.
+"""The job before and after a change of its schema: `python -m tests.kafka.versions old|new` is a worker like `ews worker`.
 
 So far the tables have one version. Here it is the second, and `old` writes a first one that never shipped: the account's row and
 its evidence in another layout (fields in the opposite order, one that has gone since, and without those that a worker keeps for

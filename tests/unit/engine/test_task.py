@@ -137,6 +137,16 @@ def test_a_checkpoint_of_another_version_is_refused_in_words_and_an_older_one_is
     with pytest.raises(StateError, match="a field that this program does not know"):
         checkpoint.decode(added)
 
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"partitions": 2}, "made with 1 partitions, the topics have 2"),
+        ({"topic_ids": {"payments": "other"}}, "topic payments is not the one"),
+        ({"bounds": {"payments": (8, 20)}}, "stands at 5, the topic holds .8, 20.*expired"),
+        ({"bounds": {"payments": (0, 3)}}, "stands at 5, the topic holds .0, 3.*lost records"),
+    ],
+)
 def test_a_checkpoint_that_no_longer_fits_is_refused_with_the_way_out(change: dict[str, object], message: str) -> None:
     task = make()
     fits: dict[str, object] = {"topic_ids": {"payments": "id-payments"}, "partitions": 1, "bounds": {"payments": (0, 9)}}
