@@ -28,7 +28,7 @@ def _words(text: str) -> frozenset[str]:
 
 HASHES: Final = _words(
     """
-    ring subject event events payee obligation bill original settled_by bank bills_listed seen
+    ring order subject event events payee obligation bill original settled_by bank bills_listed seen
     """
 )
 """Whole numbers that are hashes of ids."""
