@@ -98,10 +98,6 @@ def verify(
     compared: list[dict[str, Any]] = []
     differences: list[Difference] = []
 
-    def equal(stage: str, key: bytes, one: bytes, other: bytes) -> bool:
-        left = readable.row(stage, key, one, None)
-        return "unreadable" not in left and left == readable.row(stage, key, other, None)
-
     with _progress("events") as progress:
         for number in _partitions(loaded, partition):
             bar = progress.add_task(f"partition {number}", total=None)
@@ -110,7 +106,7 @@ def verify(
                 progress.update(bar, completed=events)
 
             states = {} if from_state is None else export_files.states(from_state, loaded.app, number)
-            for one in compare(loaded, composition.stages, number, states, equal, told):
+            for one in compare(loaded, composition.stages, number, states, readable.same, told):
                 differences += one.differences
                 compared.append(
                     {"stage": one.stage, "partition": number, "rows": one.rows, "differences": len(one.differences)}

@@ -61,7 +61,7 @@ AMOUNTS: Final = _words(
 """Fields with an amount or a date."""
 
 _LAST: Final = 250_000_000_000_000
-"""The year 9892: what comes later does not come."""
+"""The year 9892: later is no time."""
 _COUNT: Final = 128
 """No smaller number is a hash: some of those names are of small counts elsewhere."""
 _SECOND: Final = 10_000_000_000
@@ -75,6 +75,14 @@ def row(stage: str, key: bytes, value: bytes, mask: Mask | None) -> Any:
     except (StateError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         return {"unreadable": str(error) if isinstance(error, StateError) else "damaged"}
     return _shown(plain, "", mask)
+
+
+def same(stage: str, key: bytes, one: bytes, other: bytes) -> bool:
+    """Whether two stored rows whose bytes differ, as those of two schema versions do, say the same in every field."""
+    try:
+        return bool(_plain(stage, key, one) == _plain(stage, key, other))
+    except (StateError, msgspec.MsgspecError, UnicodeDecodeError):
+        return False
 
 
 def name(stage: str, key: bytes, mask: Mask | None) -> tuple[str, str]:
@@ -153,7 +161,7 @@ def _shown(value: Any, field: str, mask: Mask | None) -> Any:
             return mask(f"{value:x}") if mask is not None and abs(value) >= _COUNT else value
         if field in MOMENTS and value >= _SECOND:
             if value >= _LAST:
-                return "never"
+                return "never" if value == account.NEVER else value
             return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
         return value
     if mask is None or not value or field in WORDS or field in AMOUNTS:

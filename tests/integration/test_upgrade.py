@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from stream import app
 from stream.engine import checkpoint, rerun
 from stream.engine.partitioner import partition_of
-from stream.tables import account, customer
+from stream.engine.verify import verify
+from stream.tables import account, readable
 from tests.integration.test_main_job import OUTPUTS, assert_replay_equals_live, bring_trouble, settle, values
 from tests.kafka import Broker, Message, versions, wait_until
 from tests.kafka.bank import bounce, encode, message
@@ -107,11 +109,12 @@ def test_a_rolling_restart_onto_the_next_schema_says_what_one_version_says(
     stop(fourth)
     assert (written(job, "accounts"), 2 in written(job, "customers")) == ({2}, True)
     assert len(values(job.read("nudges"))) >= len(numbers)
-    monkeypatch.setattr(account, "ACCOUNT_VERSIONS", {1: versions.OLD_ACCOUNT, 2: account.ACCOUNT})
-    monkeypatch.setattr(account, "EVIDENCE_VERSIONS", {1: versions.OLD_EVIDENCE, 2: account.EVIDENCE})
-    monkeypatch.setattr(customer, "VERSION", 2)
-    monkeypatch.setattr(checkpoint, "VERSION", 2)
+    for change in versions.new():
+        monkeypatch.setattr(*change)
     assert_replay_equals_live(job)
+    for partition in range(PARTITIONS):
+        for one in verify(job.settings(), app.stages, partition, {}, readable.same, lambda _: None):
+            assert one.differences == [], one.stage
 
 
 @pytest.mark.parametrize("part", versions.PARTS)

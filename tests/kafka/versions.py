@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,19 +36,25 @@ OLD_ACCOUNT = previous(ACCOUNT, "evidence", "dirty")
 OLD_EVIDENCE = previous(EVIDENCE, "row")
 
 
-def be_new(parts: tuple[str, ...] = PARTS) -> None:
-    """Makes this process the version after: it reads both, and writes the second."""
-    if "account" in parts:
-        account.ACCOUNT_VERSIONS = {1: OLD_ACCOUNT, 2: ACCOUNT}  # type: ignore[misc]
-        account.EVIDENCE_VERSIONS = {1: OLD_EVIDENCE, 2: EVIDENCE}  # type: ignore[misc]
-    if "customer" in parts:
-        customer.VERSION = 2  # type: ignore[misc]
-    if "checkpoint" in parts:
-        checkpoint.VERSION = 2
+Change = tuple[ModuleType, str, object]
+"""A module's name that stands for something else in a version."""
 
 
-def be_old() -> None:
-    """Makes this process the version before: it knows the first alone."""
+def new(parts: Sequence[str] = PARTS) -> list[Change]:
+    """The version after: it reads both, and writes the second."""
+    changes: dict[str, list[Change]] = {
+        "account": [
+            (account, "ACCOUNT_VERSIONS", {1: OLD_ACCOUNT, 2: ACCOUNT}),
+            (account, "EVIDENCE_VERSIONS", {1: OLD_EVIDENCE, 2: EVIDENCE}),
+        ],
+        "customer": [(customer, "VERSION", 2)],
+        "checkpoint": [(checkpoint, "VERSION", 2)],
+    }
+    return [change for part in parts for change in changes[part]]
+
+
+def old() -> list[Change]:
+    """The version before: it knows the first alone."""
     layouts = {ACCOUNT: OLD_ACCOUNT, EVIDENCE: OLD_EVIDENCE}
     pack, unpack = account.pack, account.unpack
 
@@ -62,16 +69,18 @@ def be_old() -> None:
         account.copy_by_name(stored, rows)
         return rows
 
-    account.pack, account.unpack = old_pack, old_unpack
-    account.ACCOUNT_VERSIONS, account.EVIDENCE_VERSIONS = {1: OLD_ACCOUNT}, {1: OLD_EVIDENCE}  # type: ignore[misc]
+    return [
+        (account, "pack", old_pack),
+        (account, "unpack", old_unpack),
+        (account, "ACCOUNT_VERSIONS", {1: OLD_ACCOUNT}),
+        (account, "EVIDENCE_VERSIONS", {1: OLD_EVIDENCE}),
+    ]
 
 
 if __name__ == "__main__":
     from stream import app, settings
 
-    if sys.argv[1] == "new":
-        be_new(tuple(os.environ.get("VERSIONS_NEW", ",".join(PARTS)).split(",")))
-    else:
-        assert sys.argv[1] == "old"
-        be_old()
+    parts = os.environ.get("VERSIONS_NEW", ",".join(PARTS)).split(",")
+    for module, name, value in {"old": old, "new": lambda: new(parts)}[sys.argv[1]]():
+        setattr(module, name, value)
     app.run(settings.load())

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from stream.tables import account, customer, readable
+from stream.tables import account, customer, notes, readable
 from stream.tables.account import ACCOUNT, EVIDENCE, NEVER
 from stream.tables.customer import Case, Customer, Escalation, Hold, Nudge, OpenSignal, Profile
 from stream.tables.profile import Holder
@@ -101,3 +101,18 @@ def test_a_key_is_named_by_its_kind_and_hidden() -> None:
     assert readable.name("accounts", b"\x01A-1", mask)[0] == "evidence"
     assert "A-1" not in "".join(readable.name("accounts", b"\x02A-1", mask))
     assert readable.name("customers", b"\x00partition", mask) == ("partition", "")
+
+
+def test_a_byte_of_a_row_that_is_changed_makes_it_another() -> None:
+    """Wherever it lies: rows of one schema version are the same only where their bytes are, an open end among them."""
+    rows = np.zeros(1, EVIDENCE)
+    rows["signs"]["expires"][0][:] = NEVER
+    [value] = account.pack(rows, account.EVIDENCE_VERSIONS)
+    stored = notes.pack(value, notes.Notes({}, {}))
+    assert readable.same("accounts", b"\x01A", stored, stored)
+    customers = customer.encode(SECRET)
+    for stage, key, whole in (("accounts", b"\x01A", stored), ("customers", b"C", customers)):
+        for at in range(0, len(whole), 5):
+            changed = bytearray(whole)
+            changed[at] ^= 1
+            assert not readable.same(stage, key, whole, bytes(changed)), at
