@@ -95,6 +95,11 @@ class CheckpointError(ConfigurationError):
 class StateError(ConfigurationError):
     """Stored state was written by a version this program does not know."""
 
+    WAY_OUT = (
+        "run the version that wrote it, or a newer one; to go back to an older one, start under a new app name (EWS_APP) with "
+        "EWS_CONTACT_FROM set to now: it makes its state anew from the input topics"
+    )
+
 
 class EngineError(EwsError):
     """Not about one record: the process must stop and be started again."""

@@ -15,6 +15,7 @@ from stream.cli.policy import policy
 from stream.cli.replay import replay
 from stream.cli.report import report
 from stream.cli.simulate import simulate
+from stream.cli.state import state
 from stream.cli.topics import topics
 from stream.cli.version import version
 from stream.cli.worker import worker
@@ -36,6 +37,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(detectors, name="detectors")
 app.add_typer(operator, name="operator")
 app.add_typer(policy, name="policy")
+app.add_typer(state, name="state")
 app.add_typer(config, name="config")
 
 

@@ -41,6 +41,12 @@ def replay(
     partition: Annotated[
         int | None, typer.Option(envvar="EWS_PARTITION", help="With --journal: this partition alone.", min=0)
     ] = None,
+    from_state: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-state", envvar="EWS_FROM_STATE", help="With --journal: begin with this file of `ews state export`."
+        ),
+    ] = None,
     bootstrap: options.Bootstrap = None,
     app: options.App = None,
     topic_prefix: options.Prefix = None,
@@ -53,7 +59,9 @@ def replay(
     """Runs the job's own code over files, without a broker; or, with --journal, over Kafka exactly as the live run did."""
     if len(paths) != (1 if journal else 2):
         raise typer.BadParameter("give OUT alone with --journal, IN and OUT without it", param_hint="IN OUT")
-    given = {"--until": until, "--state": state} if journal else {"--from": from_, "--to": to, "--partition": partition}
+    given: dict[str, object] = {"--until": until, "--state": state}
+    if not journal:
+        given = {"--from": from_, "--to": to, "--partition": partition, "--from-state": from_state}
     for name, value in given.items():
         if value is not None:
             raise typer.BadParameter(f"{name} does not go {'with' if journal else 'without'} --journal", param_hint=name)
@@ -77,7 +85,9 @@ def replay(
         disable=not stderr.is_terminal,
     ) as progress:
         if journal:
-            counts = _from_journal(loaded, paths[0], _millis(from_, "--from"), _millis(to, "--to"), partition, progress)
+            counts = _from_journal(
+                loaded, paths[0], _millis(from_, "--from"), _millis(to, "--to"), partition, from_state, progress
+            )
         else:
             counts = _from_files(loaded, paths[0], paths[1], _millis(until, "--until"), state, progress)
     show([{"what": name, "count": count} for name, count in counts.items()], output)
@@ -118,10 +128,16 @@ def _from_files(
 
 
 def _from_journal(
-    loaded: Settings, out: Path, start: int | None, end: int | None, partition: int | None, progress: Progress
+    loaded: Settings,
+    out: Path,
+    start: int | None,
+    end: int | None,
+    partition: int | None,
+    from_state: Path | None,
+    progress: Progress,
 ) -> dict[str, int]:
     from stream import app as composition
-    from stream.engine import rerun
+    from stream.engine import export, rerun
     from stream.engine.sink import Sink
 
     partitions = rerun.partitions(loaded)
@@ -132,7 +148,8 @@ def _from_journal(
         for number in range(partitions) if partition is None else (partition,):
             bar = progress.add_task(f"partition {number}", total=None)
             done = 0
-            for applied in rerun.replay(loaded, composition.stages, number):
+            states = export.states(from_state, loaded.app, number) if from_state is not None else None
+            for applied in rerun.replay(loaded, composition.stages, number, states):
                 done += applied.events
                 progress.update(bar, completed=done)
                 if (start is None or applied.at >= start) and (end is None or applied.at < end):

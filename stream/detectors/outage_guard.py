@@ -260,7 +260,9 @@ class Payers:
                 yield name, value
             elif value is not None:
                 if value[:1] != self._VALUE or len(value) != 1 + PAYER.itemsize:
-                    raise StateError("the payers' rows of the accounts changelog have an unknown schema version")
+                    raise StateError(
+                        f"the payers' rows of the accounts changelog have an unknown schema version: {StateError.WAY_OUT}"
+                    )
                 found.append(value[1:])
         if found:
             self.reserve(len(found))
@@ -522,10 +524,17 @@ class Guard:
             if name[:1] != self.KEY:
                 yield name, value
             elif name == self._META:
-                version, self._began, episodes = msgspec.msgpack.decode(value or b"", type=tuple[int, int, list[Episode]])
+                try:
+                    version, self._began, self._episodes = msgspec.msgpack.decode(
+                        value or b"", type=tuple[int, int, list[Episode]]
+                    )
+                except msgspec.MsgspecError:
+                    version = None
                 if version != _VERSION:
-                    raise StateError("the outage guard's rows of the accounts changelog have an unknown schema version")
-                self._episodes = episodes
+                    raise StateError(
+                        "the outage guard's rows of the accounts changelog are damaged, or have an unknown schema version: "
+                        + StateError.WAY_OUT
+                    )
             elif value is None:
                 self._groups.pop((name[1], int.from_bytes(name[2:], "big")), None)
             else:

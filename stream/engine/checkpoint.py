@@ -7,10 +7,13 @@ import msgspec
 from stream.errors import StateError
 
 KEY = b"\0checkpoint"
+OLDEST = 1
+"""The oldest version that is read."""
 VERSION = 1
+"""The version that is written."""
 
 
-class Checkpoint(msgspec.Struct, gc=False):
+class Checkpoint(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A task's position in every input, and what must hold for that position to mean anything."""
 
     positions: dict[str, int]
@@ -28,18 +31,31 @@ class Checkpoint(msgspec.Struct, gc=False):
     v: int = VERSION
 
 
-encode = msgspec.msgpack.Encoder().encode
+class _Versioned(msgspec.Struct):
+    v: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Checkpoint).decode
+_version = msgspec.msgpack.Decoder(_Versioned).decode
+
+
+def encode(checkpoint: Checkpoint) -> bytes:
+    """The stored form, of the newest version."""
+    checkpoint.v = VERSION
+    return _encode(checkpoint)
 
 
 def decode(value: bytes) -> Checkpoint:
-    """Reads a checkpoint back. Raises StateError for a version that this program does not know."""
+    """Reads a checkpoint back. Raises StateError for a version, or a field, that this program does not know."""
     try:
-        checkpoint = _decode(value)
+        version = _version(value).v
+        if not OLDEST <= version <= VERSION:
+            raise StateError(
+                f"the checkpoint has schema version {version}, this program reads {OLDEST} to {VERSION}: {StateError.WAY_OUT}"
+            )
+        return _decode(value)
     except msgspec.MsgspecError as error:
-        raise StateError("the changelog's checkpoint cannot be read: was it written by another program?") from error
-    if checkpoint.v != VERSION:
         raise StateError(
-            f"the checkpoint has version {checkpoint.v}, this program knows {VERSION}: run the version that wrote it"
-        )
-    return checkpoint
+            f"the changelog's checkpoint is damaged, or has a field that this program does not know: {StateError.WAY_OUT}"
+        ) from error

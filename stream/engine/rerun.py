@@ -7,7 +7,7 @@ journalled configuration. It asks of Kafka no more than to describe and read top
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -15,14 +15,16 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from stream.engine import checkpoint as checkpoints
 from stream.engine import configs, journal
 from stream.engine.configs import Configuration
+from stream.engine.export import Held
 from stream.engine.offline import Line
 from stream.engine.partitioner import Partitioner, partition_of
 from stream.engine.step import Output, Placement, StagesOf
 from stream.engine.task import Chunk, Context, Task
 from stream.engine.transaction import READ_BACK
-from stream.errors import CheckpointError, ConfigurationError, EngineError, EwsError, TopicsError
+from stream.errors import CheckpointError, ConfigurationError, EngineError, EwsError, StateError, TopicsError
 from stream.settings import Settings
 from stream.topics import CATALOGUE, CUSTOMERS_INPUTS
 
@@ -44,6 +46,10 @@ class Applied:
     """When the live run committed it (ms, the journal record's timestamp)."""
     outputs: list[Output]
     events: int
+    rows: list[tuple[bytes, bytes | None]]
+    """Changelog rows, the checkpoint last."""
+    positions: dict[str, int]
+    """Where the task stands after it, by logical topic."""
 
 
 def partitions(settings: Settings, topics: Iterable[str] = READ) -> int:
@@ -84,8 +90,52 @@ def configurations(settings: Settings) -> dict[str, Configuration]:
     return found
 
 
-def replay(settings: Settings, stages_of: StagesOf, partition: int) -> Iterator[Applied]:
-    """Applies every journalled transaction of a partition, both stages, from the journal's start to its present end.
+def held(settings: Settings, stage: str, partition: int) -> Held | None:
+    """What a task's changelog holds now, as of its last checkpoint; None where it holds nothing.
+
+    Raises StateError where it does not end in a checkpoint, and as `partitions`.
+    """
+    rows: dict[bytes, bytes] = {}
+    checkpoint: bytes | None = None
+    complete = True
+    with _Reader(settings, settings.changelog(stage), partition) as reader:
+        for line in reader.take(reader.end):
+            complete = line.key == checkpoints.KEY and line.value is not None
+            if complete:
+                checkpoint = line.value
+            elif line.value is None:
+                rows.pop(line.key or b"", None)
+            else:
+                rows[line.key or b""] = line.value
+    if not complete or (checkpoint is None and rows):
+        raise StateError(
+            f"the changelog {settings.changelog(stage)}[{partition}] does not end in a checkpoint: it was written by something "
+            "else, or cleaned up by time"
+        )
+    return None if checkpoint is None else Held(stage, partition, rows, checkpoint)
+
+
+def values(settings: Settings, stage: str, key: bytes, names: Iterable[bytes]) -> dict[bytes, bytes]:
+    """What a stage's changelog holds now under some names, where the rows of `key` lie. Raises as `partitions`."""
+    count = partitions(settings)
+    own = {_partitioner(config) for config in configurations(settings).values()} or {settings.partitioner}
+    found: dict[bytes, bytes] = {}
+    wanted = frozenset(names)
+    for partition in sorted({partition_of(key, count, partitioner) for partitioner in own}):
+        with _Reader(settings, settings.changelog(stage), partition) as reader:
+            for line in reader.take(reader.end):
+                if line.key in wanted:
+                    found.pop(line.key, None)
+                    if line.value is not None:
+                        found[line.key] = line.value
+    return found
+
+
+def replay(
+    settings: Settings, stages_of: StagesOf, partition: int, states: Mapping[str, Held] | None = None
+) -> Iterator[Applied]:
+    """Applies every journalled transaction of a partition, both stages, to the journal's present end: from the journal's start,
+    or from `states`, by stage. What these hold already is not applied again.
 
     Raises CheckpointError where the journal or a range of an input is missing, doubled or no longer there, ConfigurationError
     where a configuration is missing or the library versions differ from those of the live run, EngineError where the brokers
@@ -95,18 +145,19 @@ def replay(settings: Settings, stages_of: StagesOf, partition: int) -> Iterator[
     """
     count = partitions(settings)
     with _Reader(settings, settings.topic("journal"), partition) as entries:
-        if entries.begin:
+        if entries.begin and not states:
             raise CheckpointError(
                 f"the journal of partition {partition} reaches back to offset {entries.begin} only: what came "
                 "before has expired, and with it the state that the rest begins with. A replay needs the journal and the inputs "
-                "from their start: keep them for as long as you want to replay (EWS_RETENTION_DAYS)."
+                "from their start (EWS_RETENTION_DAYS), or from a state that was exported in time (`ews state export`)."
             )
         # Read after the journal's end was fixed: a configuration is written before anything is applied under it.
-        run = _Run(settings, stages_of, configurations(settings), Placement(partition, count, "murmur2"))
+        run = _Run(settings, stages_of, configurations(settings), Placement(partition, count, "murmur2"), states or {})
         try:
             for line in entries.take(entries.end):
                 entry = _entry(line)
-                if entry.app == settings.app:  # another app on the same topics has a run of its own
+                # Another app on the same topics has a run of its own.
+                if entry.app == settings.app and not run.holds(entry):
                     yield run.apply(entry, line.timestamp)
         finally:
             run.close()
@@ -145,14 +196,26 @@ class _Run:
     """The tasks of one partition as the journal leads them through their inputs."""
 
     def __init__(
-        self, settings: Settings, stages_of: StagesOf, known: dict[str, Configuration], placement: Placement
+        self,
+        settings: Settings,
+        stages_of: StagesOf,
+        known: dict[str, Configuration],
+        placement: Placement,
+        states: Mapping[str, Held],
     ) -> None:
         self._settings = settings
         self._stages_of = stages_of
         self._known = known
         self._placement = placement
+        self._states = states
+        self._positions = {stage: state.positions for stage, state in states.items()}
         self._tasks: dict[str, Task] = {}
         self._readers: dict[tuple[str, str], _Reader] = {}
+
+    def holds(self, entry: journal.Entry) -> bool:
+        """Whether the state that the run began with holds a transaction already."""
+        positions = self._positions.get(entry.stage, {})
+        return all(to <= positions.get(topic, 0) for topic, _, to in entry.applied)
 
     def apply(self, entry: journal.Entry, at: int) -> Applied:
         """Applies one transaction."""
@@ -174,8 +237,8 @@ class _Run:
             events += len(lines)
         commit = task.take()
         if commit is None:
-            return Applied(entry.stage, entry.partition, at, [], 0)
-        return Applied(entry.stage, entry.partition, at, commit.outputs, events)
+            return Applied(entry.stage, entry.partition, at, [], 0, [], {})
+        return Applied(entry.stage, entry.partition, at, commit.outputs, events, commit.rows, commit.positions)
 
     def _task(self, entry: journal.Entry) -> Task:
         task = self._tasks.get(entry.stage)
@@ -202,8 +265,21 @@ class _Run:
             task.configure(stage, context)
             return task
         task = Task(stage, self._placement._replace(partitioner=_partitioner(config)), context)
+        if entry.stage in self._states:
+            self._restore(task, self._states[entry.stage])
+        elif self._states:
+            raise CheckpointError(f"the state to begin with holds nothing of {entry.stage}[{entry.partition}]")
         self._tasks[entry.stage] = task
         return task
+
+    def _restore(self, task: Task, state: Held) -> None:
+        task.restore([*state.rows.items(), (checkpoints.KEY, state.checkpoint)])
+        made, here = task.checkpoint, task.placement
+        if (made.partitions, made.partitioner) != (here.partitions, here.partitioner):
+            raise CheckpointError(
+                f"the state to begin with was made with {made.partitions} partitions and partitioner {made.partitioner}, the run "
+                f"with {here.partitions} and {here.partitioner}: it is of another job"
+            )
 
     def close(self) -> None:
         for reader in self._readers.values():

@@ -364,17 +364,21 @@ def unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.ND
     if all(len(value) == layout.itemsize and value[:_PREFIX] == head for value in values):
         return np.frombuffer(b"".join(values), layout)["row"]
     rows = np.zeros(len(values), newest)
+    by_version: dict[int, list[int]] = {}
     for number, value in enumerate(values):
         version = int.from_bytes(value[:_PREFIX], "big")
-        dtype = versions.get(version)
-        if dtype is None or len(value) != _PREFIX + dtype.itemsize:
+        if version not in versions or len(value) != stored(versions[version]).itemsize:
             known = ", ".join(str(known) for known in sorted(versions))
             raise StateError(
-                f"a row of the accounts changelog has schema version {version} and {len(value)} bytes; this "
-                f"program reads version {known}. Run the version that wrote it, or one that knows it, or rebuild "
-                "the state from the input topics under a new application id"
+                f"a row of the accounts changelog has schema version {version} and {len(value)} bytes, this program reads "
+                f"{known}: {StateError.WAY_OUT}"
             )
-        copy_by_name(np.frombuffer(value, dtype, count=1, offset=_PREFIX), rows[number : number + 1])
+        by_version.setdefault(version, []).append(number)
+    for version, numbers in by_version.items():
+        block = np.frombuffer(b"".join(values[number] for number in numbers), stored(versions[version]))
+        moved = np.zeros(len(numbers), newest)
+        copy_by_name(block["row"], moved)
+        rows[numbers] = moved
     return rows
 
 

@@ -36,7 +36,7 @@ TALLY: Final = 4
 """Length of `tally`."""
 
 
-class PartitionRow(msgspec.Struct, array_like=True):
+class PartitionRow(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """What belongs to no account."""
 
     clock: int = 0
@@ -319,8 +319,14 @@ class AccountTable:
         if value is None:
             return
         if value[:2] != profile.VERSION:
-            raise StateError("the partition row of the accounts changelog has an unknown schema version")
-        self.partition = msgspec.msgpack.decode(value[2:], type=PartitionRow)
+            raise StateError(f"the partition row of the accounts changelog has an unknown schema version: {StateError.WAY_OUT}")
+        try:
+            self.partition = msgspec.msgpack.decode(value[2:], type=PartitionRow)
+        except msgspec.MsgspecError:
+            raise StateError(
+                f"the partition row of the accounts changelog is damaged, or has a field that this program does not know: "
+                f"{StateError.WAY_OUT}"
+            ) from None
         self._partition_written = value
 
     def _restore_profile(self, key: bytes, value: bytes | None) -> None:

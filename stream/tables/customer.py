@@ -2,8 +2,8 @@
 
 All times are milliseconds since 1970-01-01 UTC, event time; `None` as an end means open-ended, 0 as a time
 means never. Every list is bounded: see the `MAX_*` constants. A stored record is one version byte and a
-msgpack map by field name, so a field can be added without a new version; a version this program does not know
-is refused.
+msgpack map by field name: a field that an older record lacks takes its default. A version this program does
+not know is refused, and so is a field: an older program would drop it with the next write, and nobody would notice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import msgspec
 
 from stream.errors import StateError
 
+OLDEST: Final = 1
+"""The oldest version that is read."""
 VERSION: Final = 1
+"""The version that is written."""
 PARTITION_KEY: Final = b"\x00partition"
 """The changelog key of what belongs to no one customer. Customer ids are printable, so none can collide."""
 
@@ -36,7 +39,11 @@ MAX_TRIALS: Final = 16
 MAX_SNOOZES: Final = 32
 
 
-class Quiet(msgspec.Struct, omit_defaults=True):
+class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """A part of a stored record."""
+
+
+class Quiet(_Stored):
     """Hours in which the customer asked to be left alone:
 
     local minutes of the day, [start, end); may cross midnight.
@@ -48,7 +55,7 @@ class Quiet(msgspec.Struct, omit_defaults=True):
     """Days on which the stretch starts, Monday 0; empty means every day."""
 
 
-class Profile(msgspec.Struct, omit_defaults=True):
+class Profile(_Stored):
     """How, when and whether the customer may be contacted, as last told."""
 
     updated_at: int
@@ -64,7 +71,7 @@ class Profile(msgspec.Struct, omit_defaults=True):
     segment: str = ""
 
 
-class OpenSignal(msgspec.Struct, omit_defaults=True):
+class OpenSignal(_Stored):
     """A signal that stands."""
 
     signal_id: str
@@ -90,7 +97,7 @@ class OpenSignal(msgspec.Struct, omit_defaults=True):
     trace: bytes = b""
 
 
-class Hold(msgspec.Struct, omit_defaults=True):
+class Hold(_Stored):
     """A reason to leave a person alone. It binds in [placed_at, until)."""
 
     hold_id: str
@@ -111,7 +118,7 @@ class Hold(msgspec.Struct, omit_defaults=True):
     """How often it was told anew after it had been placed."""
 
 
-class Contact(msgspec.Struct, omit_defaults=True):
+class Contact(_Stored):
     """A contact by whomever it was made, as its outcomes tell of it: one `contact_id` is one contact."""
 
     at: int
@@ -130,7 +137,7 @@ class Contact(msgspec.Struct, omit_defaults=True):
     nudge_id: str = ""
 
 
-class Case(msgspec.Struct, omit_defaults=True):
+class Case(_Stored):
     """A human case: open in [opened_at, closed_at)."""
 
     case_id: str
@@ -141,7 +148,7 @@ class Case(msgspec.Struct, omit_defaults=True):
     queue: str = ""
 
 
-class Pause(msgspec.Struct, omit_defaults=True):
+class Pause(_Stored):
     """A pause on a shared account that another holder's hold asked for."""
 
     order_id: str
@@ -150,7 +157,7 @@ class Pause(msgspec.Struct, omit_defaults=True):
     until: int | None = None
 
 
-class Arrears(msgspec.Struct, omit_defaults=True):
+class Arrears(_Stored):
     """How far an account was past due at `at` (ms). It goes on counting from there, pauses apart."""
 
     at: int
@@ -163,7 +170,7 @@ class Arrears(msgspec.Struct, omit_defaults=True):
     currency: str = ""
 
 
-class Means(msgspec.Struct, omit_defaults=True):
+class Means(_Stored):
     """What an account can count on and must pay, as last told. Amounts in `currency`; empty where not known."""
 
     currency: str
@@ -172,7 +179,7 @@ class Means(msgspec.Struct, omit_defaults=True):
     priority_bills: str = ""
 
 
-class Obligation(msgspec.Struct, omit_defaults=True):
+class Obligation(_Stored):
     """What an account regularly pays, amounts in minor units of its currency."""
 
     obligation_id: str
@@ -183,7 +190,7 @@ class Obligation(msgspec.Struct, omit_defaults=True):
     last_paid: str = ""
 
 
-class AccountFacts(msgspec.Struct, omit_defaults=True):
+class AccountFacts(_Stored):
     """What this stage must know of an account."""
 
     account_id: str
@@ -200,7 +207,7 @@ class AccountFacts(msgspec.Struct, omit_defaults=True):
     apr: str = ""
 
 
-class Nudge(msgspec.Struct, omit_defaults=True):
+class Nudge(_Stored):
     """A nudge that was issued. It may be sent in [not_before, not_after)."""
 
     nudge_id: str
@@ -223,7 +230,7 @@ class Nudge(msgspec.Struct, omit_defaults=True):
     trace: bytes = b""
 
 
-class Episode(msgspec.Struct, omit_defaults=True):
+class Episode(_Stored):
     """A treatment that is wanted, from the moment its first signal (or date) called for it until its last
     ground is gone.
     """
@@ -247,7 +254,7 @@ class Episode(msgspec.Struct, omit_defaults=True):
     """Whether it was held back for the control group."""
 
 
-class Escalation(msgspec.Struct, omit_defaults=True):
+class Escalation(_Stored):
     """A request for a person, as issued."""
 
     escalation_id: str
@@ -264,7 +271,7 @@ class Escalation(msgspec.Struct, omit_defaults=True):
     trace: bytes = b""
 
 
-class Promise(msgspec.Struct, omit_defaults=True):
+class Promise(_Stored):
     """A promise to pay, in minor units of its currency."""
 
     promise_id: str
@@ -282,7 +289,7 @@ class Promise(msgspec.Struct, omit_defaults=True):
     thanked: bool = False
 
 
-class Instalment(msgspec.Struct, omit_defaults=True):
+class Instalment(_Stored):
     """One payment of an accepted plan, in minor units."""
 
     due_date: str
@@ -291,7 +298,7 @@ class Instalment(msgspec.Struct, omit_defaults=True):
     decided_at: int = 0
 
 
-class Plan(msgspec.Struct, omit_defaults=True):
+class Plan(_Stored):
     """A plan that was offered, or accepted and followed instalment by instalment."""
 
     offer_id: str
@@ -315,7 +322,7 @@ class Plan(msgspec.Struct, omit_defaults=True):
         return bool(self.accepted_at) and not self.ended_at and not self.done_at
 
 
-class Payment(msgspec.Struct, omit_defaults=True):
+class Payment(_Stored):
     """Money credited to an account that is watched, in minor units."""
 
     account_id: str
@@ -324,7 +331,7 @@ class Payment(msgspec.Struct, omit_defaults=True):
     at: int
 
 
-class Trial(msgspec.Struct, omit_defaults=True):
+class Trial(_Stored):
     """A treatment, given or held back, whose effect is looked at after some days."""
 
     treatment: str
@@ -332,7 +339,7 @@ class Trial(msgspec.Struct, omit_defaults=True):
     at: int
 
 
-class Order(msgspec.Struct, omit_defaults=True):
+class Order(_Stored):
     """A pause that the accounts stage was told of."""
 
     order_id: str
@@ -342,7 +349,7 @@ class Order(msgspec.Struct, omit_defaults=True):
     until: int | None = None
 
 
-class Customer(msgspec.Struct, omit_defaults=True):
+class Customer(_Stored):
     """Everything remembered of one customer.
 
     Without a profile the customer is unknown, and nothing is sent.
@@ -416,7 +423,7 @@ def is_bare(customer: Customer) -> bool:
     return msgspec.structs.replace(customer, seen=[], gone={}, cleared_at=0) == Customer(customer.customer_id)
 
 
-class Breaker(msgspec.Struct, omit_defaults=True):
+class Breaker(_Stored):
     """How many people were written to in an hour under one policy, and whether that was too many."""
 
     policy: str = ""
@@ -426,7 +433,7 @@ class Breaker(msgspec.Struct, omit_defaults=True):
     """When it was more than the policy's share; 0 while nudges may go."""
 
 
-class Partition(msgspec.Struct, omit_defaults=True):
+class Partition(_Stored):
     """What a task remembers that belongs to no one customer."""
 
     clock: int = 0
@@ -444,17 +451,19 @@ _customer = msgspec.msgpack.Decoder(Customer)
 _partition = msgspec.msgpack.Decoder(Partition)
 
 
+_UNREADABLE: Final = "is damaged, or has a field that this program does not know"
+
+
 def encode(record: Customer | Partition) -> bytes:
     """The stored form: the version byte, then the fields by name."""
     return bytes((VERSION,)) + _encoder.encode(record)
 
 
 def _payload(stored: bytes) -> memoryview:
-    if not stored or stored[0] != VERSION:
+    if not stored or not OLDEST <= stored[0] <= VERSION:
         found = stored[0] if stored else "none"
         raise StateError(
-            f"a stored customer record has version {found}, this program reads version {VERSION}: "
-            "run the program version that wrote it, or rebuild the state by a replay"
+            f"a stored customer record has schema version {found}, this program reads {OLDEST} to {VERSION}: {StateError.WAY_OUT}"
         )
     return memoryview(stored)[1:]
 
@@ -464,7 +473,7 @@ def decode(stored: bytes) -> Customer:
     try:
         return _customer.decode(_payload(stored))
     except msgspec.MsgspecError:
-        raise StateError("a stored customer record is damaged: rebuild the state by a replay") from None
+        raise StateError(f"a stored customer record {_UNREADABLE}: {StateError.WAY_OUT}") from None
 
 
 def decode_partition(stored: bytes) -> Partition:
@@ -472,7 +481,7 @@ def decode_partition(stored: bytes) -> Partition:
     try:
         return _partition.decode(_payload(stored))
     except msgspec.MsgspecError:
-        raise StateError("the stored partition row is damaged: rebuild the state by a replay") from None
+        raise StateError(f"the customers' stored partition row {_UNREADABLE}: {StateError.WAY_OUT}") from None
 
 
 def changelog_key(customer_id: str) -> bytes:

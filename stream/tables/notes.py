@@ -15,7 +15,7 @@ from stream.errors import StateError
 VERSION: Final = b"\x00\x01"
 
 
-class EventNote(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class EventNote(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """What a reason needs to know of one counted event. Times in ms, the amount in minor units (-1: not
     told).
     """
@@ -30,7 +30,7 @@ class EventNote(msgspec.Struct, array_like=True, frozen=True, gc=False):
     due: int
 
 
-class Said(msgspec.Struct, frozen=True):
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An open signal: what was last said, and the id it has for each holder it was said to."""
 
     start: int
@@ -45,7 +45,7 @@ class Said(msgspec.Struct, frozen=True):
     """What hold it proposes."""
 
 
-class Notes(msgspec.Struct):
+class Notes(msgspec.Struct, forbid_unknown_fields=True):
     """All words about one account."""
 
     events: dict[int, EventNote] = {}
@@ -54,7 +54,7 @@ class Notes(msgspec.Struct):
     """By the number of the sign."""
 
 
-class StoredEvidence(msgspec.Struct, array_like=True, frozen=True):
+class StoredEvidence(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """The changelog value of an account's evidence."""
 
     row: bytes
@@ -73,7 +73,10 @@ def pack(row: bytes, notes: Notes) -> bytes:
 def unpack(value: bytes) -> StoredEvidence:
     """What `pack` packed. StateError for an unknown version."""
     if value[:2] != VERSION:
+        raise StateError(f"evidence in the accounts changelog has an unknown schema version: {StateError.WAY_OUT}")
+    try:
+        return _decode(memoryview(value)[2:])
+    except msgspec.MsgspecError:
         raise StateError(
-            "evidence in the accounts changelog has a schema version this program does not know; run the version that wrote it"
-        )
-    return _decode(memoryview(value)[2:])
+            f"evidence in the accounts changelog is damaged, or has a field that this program does not know: {StateError.WAY_OUT}"
+        ) from None

@@ -12,10 +12,10 @@ import msgspec
 from stream.errors import StateError
 
 VERSION: Final = b"\x00\x01"
-"""In front of a stored profile. Appending a field with a default needs no new version."""
+"""In front of a stored profile. What an older program does not know it refuses: it would drop it."""
 
 
-class Holder(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Holder(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """One person's part in the account."""
 
     customer_id: str
@@ -24,7 +24,7 @@ class Holder(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """When the record that named them first was made, ms."""
 
 
-class Obligation(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Obligation(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """Something the account regularly pays; as in the `accounts` record."""
 
     obligation_id: str
@@ -36,7 +36,7 @@ class Obligation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     due_date: str | None
 
 
-class Pause(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Pause(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """A pause that a hold placed. Times in ms."""
 
     order_id: str
@@ -46,7 +46,7 @@ class Pause(msgspec.Struct, array_like=True, frozen=True, gc=False):
     until: int | None
 
 
-class Watch(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Watch(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """A promise that is being watched."""
 
     order_id: str
@@ -54,7 +54,7 @@ class Watch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     promise_id: str
 
 
-class Profile(msgspec.Struct, array_like=True, frozen=True):
+class Profile(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """All that is known of an account from records about it. Without `holders` only orders have come so
     far.
     """
@@ -98,7 +98,11 @@ def unpack(value: bytes | None) -> Profile:
     if value is None:
         return EMPTY
     if value[:2] != VERSION:
+        raise StateError(f"a profile in the accounts changelog has an unknown schema version: {StateError.WAY_OUT}")
+    try:
+        return _decode(zlib.decompressobj(-15, _COMMON).decompress(memoryview(value)[2:]))
+    except (msgspec.MsgspecError, zlib.error):
         raise StateError(
-            "a profile in the accounts changelog has a schema version this program does not know; run the version that wrote it"
-        )
-    return _decode(zlib.decompressobj(-15, _COMMON).decompress(memoryview(value)[2:]))
+            "a profile in the accounts changelog is damaged, or has a field that this program does not know: "
+            + StateError.WAY_OUT
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from stream.engine import checkpoint, journal
@@ -123,10 +124,18 @@ def test_the_limit_looks_at_the_last_ten_thousand_and_survives_a_restart() -> No
         restarted.apply(Chunk("payments", position, position + 400, lines(*[BAD] * 400, start=position)))
 
 
-def test_a_checkpoint_of_another_version_is_refused_in_words() -> None:
-    state = checkpoint.Checkpoint({}, {}, 1, "murmur2", v=7)
-    with pytest.raises(StateError, match="version 7, this program knows 1"):
-        checkpoint.decode(checkpoint.encode(state))
+def test_a_checkpoint_of_another_version_is_refused_in_words_and_an_older_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = checkpoint.Checkpoint({"payments": 7}, {}, 1, "murmur2")
+    old = checkpoint.encode(state)
+    monkeypatch.setattr(checkpoint, "VERSION", 2)
+    assert checkpoint.decode(old).positions == {"payments": 7}
+    new = checkpoint.encode(checkpoint.decode(old))
+    monkeypatch.setattr(checkpoint, "VERSION", 1)
+    with pytest.raises(StateError, match=r"schema version 2, this program reads 1 to 1: .*EWS_APP"):
+        checkpoint.decode(new)
+    added = msgspec.msgpack.encode({**msgspec.msgpack.decode(old), "added_later": 1})
+    with pytest.raises(StateError, match="a field that this program does not know"):
+        checkpoint.decode(added)
 
 
 @pytest.mark.parametrize(

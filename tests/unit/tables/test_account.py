@@ -60,5 +60,5 @@ def test_an_older_row_is_read_by_name_and_a_newer_version_is_written() -> None:
 
 @pytest.mark.parametrize("value", [b"", b"\x00", b"\x00\x02" + bytes(ACCOUNT.itemsize), b"\x00\x01" + bytes(7)])
 def test_an_unknown_version_is_refused_with_a_way_out(value: bytes) -> None:
-    with pytest.raises(StateError, match="Run the version that wrote it"):
+    with pytest.raises(StateError, match="run the version that wrote it"):
         unpack([value], ACCOUNT_VERSIONS)

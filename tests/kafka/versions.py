@@ -1,0 +1,86 @@
+"""The job before and after a change of its schema: `python -m tests.kafka.versions old|new` is a worker like `ews worker`.
+
+So far the tables have one version. Here it is the second, and `old` writes a first one that never shipped: the account's row and
+its evidence in another layout (fields in the opposite order, one that has gone since, and without those that a worker keeps for
+itself), the customer's record under an earlier version byte. `new` reads both and writes the second. What of it is new is
+chosen by VERSIONS_NEW: of account, customer, checkpoint; all of them by default. Both compute with the same code, so that
+the outputs across the change must be those of one version alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stream.engine import checkpoint
+from stream.tables import account, customer
+from stream.tables.account import ACCOUNT, EVIDENCE
+
+PARTS = ("account", "customer", "checkpoint")
+
+
+def previous(dtype: np.dtype[Any], *own: str) -> np.dtype[Any]:
+    """A layout that holds the same, otherwise; `own` are what is stored as 0."""
+    assert dtype.names is not None
+    fields = [(name, dtype[name]) for name in reversed(dtype.names) if name not in own]
+    return np.dtype([("gone", "i4"), *fields])
+
+
+OLD_ACCOUNT = previous(ACCOUNT, "evidence", "dirty")
+OLD_EVIDENCE = previous(EVIDENCE, "row")
+
+
+Change = tuple[ModuleType, str, object]
+"""A module's name that stands for something else in a version."""
+
+
+def new(parts: Sequence[str] = PARTS) -> list[Change]:
+    """The version after: it reads both, and writes the second."""
+    changes: dict[str, list[Change]] = {
+        "account": [
+            (account, "ACCOUNT_VERSIONS", {1: OLD_ACCOUNT, 2: ACCOUNT}),
+            (account, "EVIDENCE_VERSIONS", {1: OLD_EVIDENCE, 2: EVIDENCE}),
+        ],
+        "customer": [(customer, "VERSION", 2)],
+        "checkpoint": [(checkpoint, "VERSION", 2)],
+    }
+    return [change for part in parts for change in changes[part]]
+
+
+def old() -> list[Change]:
+    """The version before: it knows the first alone."""
+    layouts = {ACCOUNT: OLD_ACCOUNT, EVIDENCE: OLD_EVIDENCE}
+    pack, unpack = account.pack, account.unpack
+
+    def old_pack(rows: npt.NDArray[Any], versions: Mapping[int, np.dtype[Any]]) -> list[bytes]:
+        stored = np.zeros(len(rows), layouts[rows.dtype])
+        account.copy_by_name(rows, stored)
+        return pack(stored, versions)
+
+    def old_unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.NDArray[Any]:
+        stored = unpack(values, versions)
+        rows = np.zeros(len(stored), next(dtype for dtype, old in layouts.items() if old == stored.dtype))
+        account.copy_by_name(stored, rows)
+        return rows
+
+    return [
+        (account, "pack", old_pack),
+        (account, "unpack", old_unpack),
+        (account, "ACCOUNT_VERSIONS", {1: OLD_ACCOUNT}),
+        (account, "EVIDENCE_VERSIONS", {1: OLD_EVIDENCE}),
+    ]
+
+
+if __name__ == "__main__":
+    from stream import app, settings
+
+    parts = os.environ.get("VERSIONS_NEW", ",".join(PARTS)).split(",")
+    for module, name, value in {"old": old, "new": lambda: new(parts)}[sys.argv[1]]():
+        setattr(module, name, value)
+    app.run(settings.load())
