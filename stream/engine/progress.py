@@ -209,13 +209,14 @@ class TaskWatch:
             self._position, self.told_at = standing.position, now
 
     def judge(
-        self, now: float, standing: Standing, behind: tuple[Waiting, str] | None, *, brokers: bool, known: bool
+        self, now: float, standing: Standing, behind: tuple[Waiting, str] | None, restored: int, *, brokers: bool, known: bool
     ) -> TaskHealth:
-        """The task's health. `behind` is what an input that is not read to its end waits for; `known` whether the brokers told
-        the ends it was judged by. While they do not answer nothing can be expected to move.
+        """The task's health. `behind` is what an input that is not read to its end waits for; `restored` what all tasks of the
+        worker have read back, for they open in turns; `known` whether the brokers told the ends it was judged by. While they do
+        not answer nothing can be expected to move.
         """
         if standing.opening is not None:
-            mark = (standing.opening, standing.restored)
+            mark = (standing.opening, restored)
             seconds = self._opening.look(now, mark, pending=brokers)
             waiting: Waiting | None = standing.opening
             about = ""

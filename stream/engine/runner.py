@@ -56,7 +56,8 @@ class Runner:
         self.applying = False
         """Whether the loop is busy with this task at this moment."""
         self._step = Waiting.FENCE
-        self._restored = (0, 0)
+        self.restored = (0, 0)
+        """Offsets of the changelog read back, of how many."""
         self._writer = writer
         self._pacer = pacer
         self._changelog_topic = changelog_topic
@@ -107,7 +108,7 @@ class Runner:
         self._opening = asyncio.create_task(failstop.guarded(f"open {self.name}", opening))
 
     def _progress(self, done: int, total: int) -> None:
-        self._restored = (done, total)
+        self.restored = (done, total)
         metrics.RESTORE_PROGRESS.labels(self.task.stage.name, str(self.task.placement.partition)).set(
             1.0 if not total else done / total
         )
@@ -120,7 +121,7 @@ class Runner:
     def standing(self, lag: int | None) -> Standing:
         """Where it stands, for the watchdog."""
         task = self.task
-        done, total = self._restored
+        done, total = self.restored
         return Standing(
             task.stage.name,
             task.placement.partition,

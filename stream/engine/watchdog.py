@@ -131,7 +131,8 @@ class Watchdog:
             behind = await source.behind(key, ends)
             if source.runners.get(key) is not runner:
                 return None  # a rebalance came in between
-        return watch.judge(now, standing, behind, brokers=self._brokers, known=known)
+        restored = sum(each.restored[0] for each in source.runners.values())
+        return watch.judge(now, standing, behind, restored, brokers=self._brokers, known=known)
 
     def _tell(self, health: Health) -> None:
         slow = [task for task in health.tasks if task.seconds >= self._suspect_after]

@@ -332,14 +332,14 @@ class Trial(msgspec.Struct, omit_defaults=True):
     at: int
 
 
-class Order(msgspec.Struct, omit_defaults=True):
-    """A pause that the accounts stage was told of."""
+class Paused(msgspec.Struct, omit_defaults=True):
+    """The pauses that the accounts stage was told of for one hold: all of one kind and stretch, each an order of its own."""
 
-    order_id: str
-    account_id: str
     kind: str
     start: int
     until: int | None = None
+    told: dict[str, int] = {}
+    """By account, the `occurred_at` of the hold by which it was ordered: the order's id follows from it."""
 
 
 class Customer(msgspec.Struct, omit_defaults=True):
@@ -378,7 +378,8 @@ class Customer(msgspec.Struct, omit_defaults=True):
     """When the customer last said that they cannot pay."""
     proposed_at: int = 0
     """When the customer last proposed a plan of their own."""
-    orders: dict[str, Order] = {}
+    paused: dict[str, Paused] = {}
+    """By hold."""
     blocked: dict[str, int] = {}
     """Channels the customer opted out of, or that reached somebody else, and when."""
     snoozes: dict[str, int | None] = {}

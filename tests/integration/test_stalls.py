@@ -155,7 +155,7 @@ def test_a_long_restore_that_moves_is_no_alarm(job: Watched) -> None:
     job.wait_applied(["payments"])
     worker.stop()
     started = time.monotonic()
-    worker = job.start_ready(TOY_RESTORE_SECONDS="0.4")
+    worker = job.start_ready(TOY_RESTORE_SECONDS="0.3")
     assert time.monotonic() - started > 1.5 * LIMIT
     assert worker.running
     assert "no progress" not in worker.log()
