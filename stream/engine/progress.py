@@ -192,6 +192,23 @@ class Progress:
         return now - self.since
 
 
+class Worker(NamedTuple):
+    """What is common to the tasks of a worker, which share one loop and one consumer."""
+
+    brokers: bool
+    """Whether the brokers answer. While they do not, nothing can be expected to move."""
+    restored: int
+    """Rows that all tasks have read back: they open in turns."""
+    position: int
+    """The sum of all tasks' positions."""
+    rounds: int
+    """How often every input that had something fetched has had its turn."""
+
+
+_TURNS = 3
+"""Rounds after which a task that still waits for a fetch does not merely wait for others to have their turn."""
+
+
 class TaskWatch:
     """What one task's progress is told by: its opening, its positions, its commits."""
 
@@ -202,27 +219,31 @@ class TaskWatch:
         self._applying = Progress(now)
         self._committing = Progress(now)
         self._position: int | None = None
+        self._round = 0
 
-    def moved(self, now: float, standing: Standing) -> None:
+    def moved(self, now: float, standing: Standing, rounds: int) -> None:
         """Notes whether it has moved since the last look."""
         if standing.position != self._position:
-            self._position, self.told_at = standing.position, now
+            self._position, self.told_at, self._round = standing.position, now, rounds
 
     def judge(
-        self, now: float, standing: Standing, behind: tuple[Waiting, str] | None, restored: int, *, brokers: bool, known: bool
+        self, now: float, standing: Standing, behind: tuple[Waiting, str] | None, worker: Worker, *, known: bool
     ) -> TaskHealth:
-        """The task's health. `behind` is what an input that is not read to its end waits for; `restored` what all tasks of the
-        worker have read back, for they open in turns; `known` whether the brokers told the ends it was judged by. While they do
-        not answer nothing can be expected to move.
+        """The task's health. `behind` is what an input that is not read to its end waits for; `known` whether the brokers told
+        the ends it was judged by.
         """
+        brokers = worker.brokers
         if standing.opening is not None:
-            mark = (standing.opening, restored)
+            mark: object = (standing.opening, worker.restored)
             seconds = self._opening.look(now, mark, pending=brokers)
             waiting: Waiting | None = standing.opening
             about = ""
         else:
             stuck = self._committing.look(now, standing.commits, pending=brokers and standing.unwritten)
-            still = self._applying.look(now, standing.position, pending=brokers and known and behind is not None)
+            mark = standing.position
+            if behind and behind[0] in (Waiting.FETCH, Waiting.REFERENCE) and worker.rounds - self._round < _TURNS:
+                mark = (standing.position, worker.position)
+            still = self._applying.look(now, mark, pending=brokers and known and behind is not None)
             seconds = max(stuck, still)
             waiting, about = (Waiting.COMMIT, "") if stuck and stuck >= still else behind or (None, "")
             if brokers and not known:

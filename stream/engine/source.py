@@ -95,6 +95,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self._waiting: dict[TaskKey, dict[str, deque[_Waiting]]] = {}
         self._read: dict[TopicPartition, int] = {}
         self._assigned: set[TopicPartition] = set()
+        self.rounds = 0
+        """How often every partition that had something fetched has had its turn: the consumer empties what it fetched of one
+        before it hands out the next, in order."""
+        self._served: set[TopicPartition] = set()
+        self._serving: TopicPartition | None = None
         self._under_way: Counter[TaskKey] = Counter()
         """Chunks that are handed to a stage and not applied yet."""
         self._closing: set[asyncio.Task[None]] = set()
@@ -151,6 +156,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             while not stopping():
                 for partition, records in (await self._getmany()).items():
+                    self._count_turn(partition)
                     await self._take(partition, records)
                 if loop.time() - housekeeping >= _OFFSETS_EVERY:
                     housekeeping = loop.time()
@@ -419,6 +425,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                 "(kafka-delete-records), or have the producer mended"
             ) from error
         return batches
+
+    def _count_turn(self, partition: TopicPartition) -> None:
+        if partition != self._serving:
+            if partition in self._served:
+                self._served.clear()
+                self.rounds += 1
+            self._served.add(partition)
+            self._serving = partition
 
     async def _take(self, partition: TopicPartition, records: list[Record]) -> None:
         """Turns fetched records into a chunk for each stage that reads the topic, waiting for its ranks."""

@@ -24,7 +24,7 @@ import structlog
 from stream import metrics
 from stream.engine import failstop
 from stream.engine.checks import Admin
-from stream.engine.progress import WORDS, Health, Lived, Progress, TaskHealth, TaskWatch, Waiting, by_cause
+from stream.engine.progress import WORDS, Health, Lived, Progress, TaskHealth, TaskWatch, Waiting, Worker, by_cause
 from stream.engine.source import Source, TaskKey
 from stream.errors import StalledError
 from stream.settings import Settings
@@ -99,7 +99,7 @@ class Watchdog:
         if source is None:
             return
         group = self._group.look(now, source.rebalances, pending=self._brokers and not source.joined)
-        tasks = tuple([found for key in sorted(source.runners) if (found := await self._task(now, source, key)) is not None])
+        tasks = await self._tasks(now, source)
         for gone in self._watches.keys() - source.runners.keys():
             del self._watches[gone]
         self.health = health = Health(
@@ -117,12 +117,24 @@ class Watchdog:
         if group >= self._group_limit and not self._stopping:
             self._end(f"{WORDS[Waiting.GROUP]}, for {group:.0f} s", "group")
 
-    async def _task(self, now: float, source: Source, key: TaskKey) -> TaskHealth | None:
-        runner = source.runners[key]
+    async def _tasks(self, now: float, source: Source) -> tuple[TaskHealth, ...]:
+        runners = source.runners.values()
+        worker = Worker(
+            self._brokers,
+            sum(runner.restored[0] for runner in runners),
+            sum(sum(runner.task.checkpoint.positions.values()) for runner in runners),
+            source.rounds,
+        )
+        judged = [await self._task(now, source, key, worker) for key in sorted(source.runners)]
+        return tuple(task for task in judged if task is not None)
+
+    async def _task(self, now: float, source: Source, key: TaskKey, worker: Worker) -> TaskHealth | None:
+        if (runner := source.runners.get(key)) is None:
+            return None
         watch = self._watches.setdefault(key, TaskWatch(now))
         lag = source.lag(key)
         standing = runner.standing(sum(lag.values()) if lag else None)
-        watch.moved(now, standing)
+        watch.moved(now, standing, worker.rounds)
         behind, known = None, True
         if standing.opening is None:
             at = {topic: source.tp(topic, key[1]) for topic in runner.task.stage.inputs}
@@ -131,8 +143,7 @@ class Watchdog:
             behind = await source.behind(key, ends)
             if source.runners.get(key) is not runner:
                 return None  # a rebalance came in between
-        restored = sum(each.restored[0] for each in source.runners.values())
-        return watch.judge(now, standing, behind, restored, brokers=self._brokers, known=known)
+        return watch.judge(now, standing, behind, worker, known=known)
 
     def _tell(self, health: Health) -> None:
         slow = [task for task in health.tasks if task.seconds >= self._suspect_after]
