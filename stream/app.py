@@ -129,7 +129,7 @@ class _App(faust.App):
 
 
 def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
-    """The Faust application of one worker: a source service, a channel and an agent per stage, a metrics page."""
+    """The Faust application of one worker: a source service, a channel and an agent per stage, pages of metrics and health."""
     config = configuration(settings)
     both = stages_of(config)
     _expect_free_port(settings)
