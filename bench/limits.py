@@ -26,8 +26,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
-
 from bench.throughput import produce
 from bench.workload import Workload
 from stream.agents.accounts import AccountsStep
@@ -36,7 +34,6 @@ from stream.detectors import settings as detector_settings
 from stream.engine import checkpoint
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.offline import Line, Offline
-from stream.engine.partitioner import partition_of
 from stream.engine.step import Drained, Placement, Stage
 from stream.simulate import simulate
 from stream.topics import ACCOUNTS_INPUTS, CUSTOMERS_INPUTS
@@ -202,76 +199,47 @@ def year() -> dict[bytes, bytes]:
 
 
 def accounts(broker: Broker, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Steady accounts as a simulated year left them, copied under other ids into the changelog, and read back by a worker; then,
-    by another, a twentieth as many with an open episode, which cost more.
-    """
+    """Accounts as a simulated year left them, copied under other ids into the changelog; read back by a worker."""
     say("accounts: simulating a year")
     rows = year()
-    troubled = {key[1:] for key in rows if key[0] == 1}
-    of = {key: key if key[0] >= 32 else key[1:] for key in rows if key[0] >= 32 or key[0] in (1, 2)}
-    steady = [(key, rows[key]) for key, account in of.items() if account not in troubled]
-    open_ = [(key, rows[key]) for key, account in of.items() if account in troubled]
-    ids = sum(key[0] >= 32 for key, _ in steady)
-    more = sum(key[0] >= 32 for key, _ in open_)
-    found: list[tuple[int, dict[str, Any]]] = []
-    base = 0.0
-    for name, some, of_them, wanted in (("steady", steady, ids, options.accounts), ("open", open_, more, options.accounts // 20)):
-        job = Job(broker, folder / name, f"{name}.", ACCOUNTS_ONLY, EWS_PARTITIONS="12", EWS_SESSION_TIMEOUT_MS="45000")
-        job.create_topics()
-        worker = job.start()
-        open_tasks(worker, 12, 120)
-        base = rss(worker.pid)
-        worker.stop()
-        copies = -(-wanted // of_them)
-        say(f"accounts: writing the rows of {copies * of_them:,} accounts, {name}")
-        place(job, copied(some, copies), 12)
-        say("accounts: reading them back")
-        found.append((copies * of_them, read_back(job, options)))
-    (count, figures), (troubled_count, other) = found
-    return {
-        "accounts": count,
-        "mb_empty_worker": round(base),
-        **figures,
-        "bytes_written_an_account": size(steady, ids),
-        "bytes_an_account": round((figures["mb"] - base) * MB / count),
-        "with_open_episode": {
-            "accounts": troubled_count,
-            **other,
-            "bytes_written_an_account": size(open_, more),
-            "bytes_an_account": round((other["mb"] - base) * MB / troubled_count),
-        },
-    }
+    own = [(key, value) for key, value in rows.items() if key[0] >= 32]
+    beside = [(key, value) for key, value in rows.items() if key[0] in (1, 2)]
+    ids = len(own)
+    copies = -(-options.accounts // ids)
+    partitions = 12
+    job = Job(broker, folder, "accounts.", ACCOUNTS_ONLY, EWS_PARTITIONS=str(partitions), EWS_SESSION_TIMEOUT_MS="45000")
+    job.create_topics()
+    empty = job.start()
+    open_tasks(empty, partitions, 120)
+    base = rss(empty.pid)
+    empty.kill()
+    say(f"accounts: writing the rows of {copies * ids:,} accounts")
+    changelog = job.changelog.removeprefix(job.env["EWS_TOPIC_PREFIX"])
 
+    def copied() -> Iterator[tuple[str, bytes, bytes]]:
+        for copy in range(copies):
+            for key, value in (*own, *beside):
+                # A row of any kind lies with its account: the account's id decides, not the kind in front of it.
+                yield changelog, b"%s-%d" % (key, copy), value
 
-Row = tuple[bytes, bytes]
-
-
-def size(rows: list[Row], ids: int) -> int:
-    """Bytes of rows and their keys, by account."""
-    return round(sum(len(key) + len(value) for key, value in rows) / ids)
-
-
-def copied(rows: list[Row], copies: int) -> Iterator[Row]:
-    """Rows under other ids."""
-    for copy in range(copies):
-        for key, value in rows:
-            yield b"%s-%d" % (key, copy), value
-
-
-def read_back(job: Job, options: argparse.Namespace) -> dict[str, Any]:
-    """Memory and time of a worker that reads the changelog back."""
+    written = place(job, changelog, copied(), partitions)
     worker = job.start()
-    opened = open_tasks(worker, 12, options.seconds)
+    opened = open_tasks(worker, partitions, options.seconds)
     lines = [json.loads(line) for line in worker.log().splitlines() if line.startswith("{")]
-    assigned = [line["timestamp"] for line in lines if line["event"] == "assigned"][-1]
-    opened = opened[-12:]
+    assigned = next(line["timestamp"] for line in lines if line["event"] == "assigned")
     seconds = (dt.datetime.fromisoformat(opened[-1]["timestamp"]) - dt.datetime.fromisoformat(assigned)).total_seconds()
     time.sleep(3)
     restored = sum(line["rows"] for line in opened)
+    assert restored == written, (restored, written)
     figures = {
+        "accounts": copies * ids,
         "rows": restored,
+        "open_episodes_share": round(sum(key[0] == 1 for key, _ in beside) / ids, 3),
+        "bytes_written_an_account": round(sum(len(k) + len(v) for k, v in (*own, *beside)) / ids),
+        "mb_empty_worker": round(base),
         "mb": round(rss(worker.pid)),
         "mb_peak": round(rss(worker.pid, "VmHWM")),
+        "bytes_an_account": round((rss(worker.pid) - base) * MB / (copies * ids)),
         "restore_seconds": round(seconds, 1),
         "rows_per_second": round(restored / seconds),
         "cpu_seconds": round(cpu(worker.pid), 1),
@@ -281,20 +249,27 @@ def read_back(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def place(job: Job, rows: Iterable[Row], partitions: int) -> None:
-    """Writes changelog rows where their accounts lie, and a checkpoint behind them."""
+def place(job: Job, topic: str, rows: Iterable[tuple[str, bytes, bytes]], partitions: int) -> int:
+    """Writes changelog rows where their accounts lie, a checkpoint behind them; returns how many rows."""
+    from confluent_kafka import Producer
+
+    from stream.engine.partitioner import partition_of
+
     producer = Producer({**job.client.config, "linger.ms": 20, "queue.buffering.max.messages": 500_000})
-    for key, value in rows:
+    count = 0
+    for _, key, value in rows:
         partition = partition_of(key if key[0] >= 32 else key[1:], partitions, "murmur2")
         while True:
             try:
-                producer.produce(job.changelog, value, key, partition)
+                producer.produce(job.topic(topic), value, key, partition)
                 break
             except BufferError:
                 producer.poll(0.1)
+        count += 1
     producer.flush(300)
     state = checkpoint.encode(Checkpoint(dict.fromkeys(ACCOUNTS_INPUTS, 0), {}, partitions, "murmur2"))
-    job.client.produce(job.changelog, [Message(p, checkpoint.KEY, state) for p in range(partitions)])
+    job.client.produce(job.topic(topic), [Message(p, checkpoint.KEY, state) for p in range(partitions)])
+    return count
 
 
 # --- many partitions
