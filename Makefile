@@ -33,11 +33,12 @@ check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
 	done; \
 	exit $$failed
 
-bench: $(VENV)/.ready-dev ## what an event costs the detectors, a signal the customers stage, and throughput on a real Apache Kafka
+bench: $(VENV)/.ready-dev ## what an event costs the detectors, a signal the customers stage; throughput and limits on a real Apache Kafka
 	@$(PYTHON_BIN) -m bench.detectors
 	@$(PYTHON_BIN) -m bench.customers
 	@$(PYTHON_BIN) -m tests.kafka
 	@$(PYTHON_BIN) -m bench.throughput $(ARGS)
+	@$(PYTHON_BIN) -m bench.limits
 
 chaos: $(VENV)/.ready-dev ## kill -9 under load, again and again: nothing lost, nothing twice
 	@$(PYTHON_BIN) -m tests.kafka

@@ -37,6 +37,7 @@ from stream.engine.sentinel import Sentinel
 from stream.engine.source import Delivery, Source
 from stream.engine.step import Stage, StagesOf
 from stream.engine.ticker import Ticker
+from stream.engine.watchdog import Watchdog
 from stream.errors import ConfigurationError, EwsError
 from stream.settings import Settings
 from stream.tables.compiled import compiled_before
@@ -128,7 +129,7 @@ class _App(faust.App):
 
 
 def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
-    """The Faust application of one worker: a source service, a channel and an agent per stage, a metrics page."""
+    """The Faust application of one worker: a source service, a channel and an agent per stage, pages of metrics and health."""
     config = configuration(settings)
     both = stages_of(config)
     _expect_free_port(settings)
@@ -150,6 +151,8 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         web_bind=settings.web_host,
         web_host=settings.web_host,
         web_port=settings.web_port or 6066,
+        # A loop that is blocked must still be told of.
+        web_in_thread=True,
         # Faust's table views would show state to whoever can reach the port.
         web_tables_enabled=False,
         web_router_enabled=False,
@@ -170,6 +173,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         return source
 
     sentinel = Sentinel(settings, the_source)
+    watchdog = Watchdog(settings, lambda: source)
 
     def add_agent(name: str) -> None:
         @app.agent(channels[name], name=name)
@@ -195,6 +199,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
                 source = Source(
                     settings, both, facts.partitions, facts.topic_ids, config.hash, deliver, sentinel.diagnose
                 )
+                watchdog.start()
                 await source.start()
 
             await failstop.guarded("start", begin)
@@ -239,8 +244,10 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
                         tell_customers(partition, step.take_tallies(), step.breaker_tripped)
 
         async def on_stop(self) -> None:
+            watchdog.stopping()
             if source is not None:
                 await failstop.guarded("stop", source.stop)
+            watchdog.stop()
             log.info("worker stopped")
 
         def _stopping(self) -> bool:
@@ -249,6 +256,20 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
         return view.bytes(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @app.page("/live")
+    async def live(view: View, request: Request) -> Response:
+        health = watchdog.health
+        return view.json({"live": not health.blocked, "blocked_seconds": health.blocked}, status=503 if health.blocked else 200)
+
+    @app.page("/ready")
+    async def ready(view: View, request: Request) -> Response:
+        because = watchdog.health.because
+        return view.json({"ready": not because, "because": because}, status=503 if because else 200)
+
+    @app.page("/status")
+    async def status(view: View, request: Request) -> Response:
+        return view.json(watchdog.health.told())
 
     return app
 

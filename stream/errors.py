@@ -9,6 +9,7 @@
     └── EngineError          fail-stop: the process ends, the supervisor starts it again, nothing is lost
         ├── GapError         a chunk does not continue where the task stands
         ├── FencedError      another worker owns the task now
+        ├── StalledError     there is something to do, and nothing moves
         └── DeadLetterLimit  too large a share of the input is bad
 
 Messages name fields and remedies and never carry a customer's data.
@@ -111,6 +112,10 @@ class GapError(EngineError):
 
 class FencedError(EngineError):
     """Another worker has taken the task over."""
+
+
+class StalledError(EngineError):
+    """There is something to do, and for EWS_STALL_SECONDS nothing has moved."""
 
 
 class DeadLetterLimit(EngineError):

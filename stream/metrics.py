@@ -32,6 +32,10 @@ REBALANCES = Counter("ews_rebalances", "Assignments received from the group.")
 RESTORE_PROGRESS = Gauge("ews_restore_progress_ratio", "Share of the changelog read back.", ["stage", "partition"])
 LAG = Gauge("ews_lag_records", "Records between a task's position and the end of its input.", ["topic", "partition"])
 TASKS = Gauge("ews_tasks", "Tasks this worker owns, by state.", ["state"])
+STALLED = Gauge(
+    "ews_stalled_seconds", "For how long a task has had something to do and not moved; 0 while it moves.", ["stage", "partition"]
+)
+READY = Gauge("ews_ready", "1 while this worker is ready, as /ready says.")
 CLOCK = Gauge("ews_clock_timestamp_seconds", "The task's event-time clock.", ["stage", "partition"])
 TICKS = Counter("ews_ticks", "Ticks written.", ["stage"])
 CONFIG = Gauge("ews_config_info", "The configuration in force, by its hash.", ["hash"])
@@ -83,7 +87,7 @@ def show_configuration(config_hash: str) -> None:
 
 def forget_task(stage: str, partition: int, topics: Iterable[str]) -> None:
     """Drops the series of a task that has left this worker."""
-    for gauge in (RESTORE_PROGRESS, CLOCK):
+    for gauge in (RESTORE_PROGRESS, CLOCK, STALLED):
         gauge.remove_by_labels({"stage": stage, "partition": str(partition)})
     if stage == "customers":
         BREAKER.remove_by_labels({"partition": str(partition)})

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(1_000_000, ge=10_000, le=100_000_000)
     """Largest record that the topics take (`max.message.bytes`); a larger dead letter is replaced by its SHA-256."""
 
+    stall_seconds: float = Field(60.0, ge=2, le=3600)
+    """How long a task that has something to do may stand still before the worker stops; half of it, and it is not ready."""
+
     contact_from: datetime | None = None
     """Signals of an earlier event time make no nudge and no escalation: keeps a first load of history silent."""
     detectors_file: Path | None = None
@@ -80,7 +83,7 @@ class Settings(BaseSettings):
     embedded_broker: bool = False
     """The broker is the embedded one of `ews demo`: it has no topic configuration to check and no checksums."""
     web_host: str = "127.0.0.1"
-    """Address of `/metrics`. Loopback unless told otherwise."""
+    """Address of `/metrics`, `/live`, `/ready` and `/status`. Loopback unless told otherwise; `0.0.0.0` for a pod's probes."""
     web_port: int = Field(6066, ge=0, le=65_535)
     """0 switches the web server off."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -98,6 +101,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SASL needs EWS_SASL_USERNAME and EWS_SASL_PASSWORD_FILE (or EWS_SASL_PASSWORD)"
             )
+        if self.stall_seconds < 3 * self.commit_interval_ms / 1000:
+            raise ValueError("EWS_STALL_SECONDS must be at least three times EWS_COMMIT_INTERVAL_MS")
         if (self.ssl_cert_file is None) != (self.ssl_key_file is None):
             raise ValueError("mTLS needs both EWS_SSL_CERT_FILE and EWS_SSL_KEY_FILE")
         if self.security_protocol.endswith("SSL"):

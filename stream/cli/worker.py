@@ -28,7 +28,7 @@ def worker(
         str | None, typer.Option(envvar="EWS_CLOCK", help="ticks, or events: only events move time (history).")
     ] = None,
     web_port: Annotated[
-        int | None, typer.Option(envvar="EWS_WEB_PORT", help="Port of /metrics on loopback; 0 switches it off.")
+        int | None, typer.Option(envvar="EWS_WEB_PORT", help="Port of /metrics and /ready on loopback; 0 switches it off.")
     ] = None,
     log_level: Annotated[
         str | None, typer.Option(envvar="EWS_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from stream.engine.configs import Configuration
 from stream.errors import ConfigurationError, EngineError, EwsError, TopicsError
@@ -156,6 +163,23 @@ class Admin:
         """
         future = next(iter(self._client.describe_consumer_groups([group], request_timeout=_TIMEOUT).values()))
         return [(member.group_instance_id, member.member_id) for member in future.result().members]
+
+    def ends(self, partitions: Iterable[tuple[str, int]], timeout: float) -> dict[tuple[str, int], int] | None:
+        """The ends for readers of committed records, of those partitions that have a leader; None where no broker answers."""
+        try:
+            self._client.list_topics(self._settings.topic("configs"), timeout=timeout)
+        except KafkaException:
+            return None
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, partition): latest for topic, partition in partitions}
+        if not asked:
+            return {}
+        found: dict[tuple[str, int], int] = {}
+        level = IsolationLevel.READ_COMMITTED
+        for tp, future in self._client.list_offsets(asked, isolation_level=level, request_timeout=timeout).items():
+            with contextlib.suppress(KafkaException):
+                found[tp.topic, tp.partition] = future.result().offset
+        return found
 
     def create(self, topics: Iterable[Wanted], replication: int) -> list[str]:
         """Creates topics; returns their names. Raises TopicsError that names the first that failed."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
@@ -16,10 +18,17 @@ from stream.errors import ConfigurationError, EwsError
 
 log = structlog.get_logger()
 
+_LOG_SECONDS = 5.0
+"""For the last words. Whoever reads our stderr may not: that must not keep the process."""
+
 
 def stop(error: BaseException, where: str) -> NoReturn:
     """Logs why and ends the process: exit code 3 for configuration, 1 for the rest. The supervisor starts it again."""
     code = error.exit_code if isinstance(error, EwsError) else 1
+    with contextlib.suppress(RuntimeError):  # no thread can be started any more
+        end = threading.Timer(_LOG_SECONDS, os._exit, (code,))
+        end.daemon = True
+        end.start()
     try:
         _tell(error, where, code)
     finally:

@@ -13,6 +13,7 @@ import structlog
 from stream import metrics
 from stream.engine import changelog, failstop
 from stream.engine.pacing import Pacer, Timed
+from stream.engine.progress import Standing, Waiting
 from stream.engine.step import Stage
 from stream.engine.task import Chunk, Commit, Context, Task
 from stream.engine.transaction import Writer
@@ -51,6 +52,12 @@ class Runner:
         self.state = State.OPENING
         self.committed: dict[str, int] = {}
         """The inputs' positions of the last transaction written here."""
+        self.commits = 0
+        self.applying = False
+        """Whether the loop is busy with this task at this moment."""
+        self._step = Waiting.FENCE
+        self.restored = (0, 0)
+        """Offsets of the changelog read back, of how many."""
         self._writer = writer
         self._pacer = pacer
         self._changelog_topic = changelog_topic
@@ -77,6 +84,7 @@ class Runner:
         async def opening() -> None:
             started = time.monotonic()
             await self._writer.start()
+            self._step = Waiting.RESTORE
             await changelog.restore(
                 self.task,
                 self._changelog_topic,
@@ -85,6 +93,7 @@ class Runner:
                 check_crcs=self._check_crcs,
                 turn=self._turn,
             )
+            self._step = Waiting.START
             await begin(self)
             self.state = State.OPEN
             opened(self)
@@ -99,8 +108,31 @@ class Runner:
         self._opening = asyncio.create_task(failstop.guarded(f"open {self.name}", opening))
 
     def _progress(self, done: int, total: int) -> None:
+        self.restored = (done, total)
         metrics.RESTORE_PROGRESS.labels(self.task.stage.name, str(self.task.placement.partition)).set(
             1.0 if not total else done / total
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may be applied until a commit has ended."""
+        return not self._room.is_set()
+
+    def standing(self, lag: int | None) -> Standing:
+        """Where it stands, for the watchdog."""
+        task = self.task
+        done, total = self.restored
+        return Standing(
+            task.stage.name,
+            task.placement.partition,
+            self.state.value,
+            self._step if self.state is State.OPENING else None,
+            done,
+            total,
+            sum(task.checkpoint.positions.values()),
+            self.commits,
+            task.unwritten or self._writing.locked(),
+            lag,
         )
 
     async def room(self) -> None:
@@ -109,7 +141,9 @@ class Runner:
 
     def apply(self, chunk: Chunk) -> None:
         """Applies a chunk, synchronously."""
+        self.applying = True
         self.task.apply(chunk)
+        self.applying = False
         if self.task.events > ROOM:
             self._room.clear()
 
@@ -140,6 +174,7 @@ class Runner:
             raise await self._fenced(error) from error
         self._pacer.record(self.task.key, timed.cpu)
         self.committed = commit.positions
+        self.commits += 1
         self._room.set()
         metrics.observe_commit(self.task.stage.name, time.perf_counter() - started, commit)
 

@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from stream import metrics
 from stream.engine import failstop
 from stream.engine.pacing import Pacer
+from stream.engine.progress import Waiting
 from stream.engine.runner import Runner, State, verify
 from stream.engine.step import Placement, Record, Stage
 from stream.engine.task import Chunk, Context, Task
@@ -77,6 +78,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self.runners: dict[TaskKey, Runner] = {}
         self.epoch = 0
         self.rebalances = 0
+        self.joined = False
+        """Whether the group's present assignment is known here."""
         self.client_id = f"{settings.app}-{uuid.uuid4().hex[:12]}"
         self.pacer = Pacer(settings.commit_interval_ms / 1000)
         self._restoring = asyncio.Lock()
@@ -92,6 +95,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self._waiting: dict[TaskKey, dict[str, deque[_Waiting]]] = {}
         self._read: dict[TopicPartition, int] = {}
         self._assigned: set[TopicPartition] = set()
+        self.rounds = 0
+        """How often every partition that had something fetched has had its turn: the consumer empties what it fetched of one
+        before it hands out the next, in order."""
+        self._served: set[TopicPartition] = set()
+        self._serving: TopicPartition | None = None
+        self._under_way: Counter[TaskKey] = Counter()
+        """Chunks that are handed to a stage and not applied yet."""
         self._closing: set[asyncio.Task[None]] = set()
         self._reporting: asyncio.Task[None] | None = None
         self._polled = asyncio.Event()
@@ -146,6 +156,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             while not stopping():
                 for partition, records in (await self._getmany()).items():
+                    self._count_turn(partition)
                     await self._take(partition, records)
                 if loop.time() - housekeeping >= _OFFSETS_EVERY:
                     housekeeping = loop.time()
@@ -160,6 +171,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         """Applies a delivered chunk to its task; one from before a rebalance is dropped, its records are read again."""
         if (runner := self.runners.get(delivery.task)) is not None:
             await runner.room()
+        self._under_way[delivery.task] -= 1
         # From here on nothing waits: a rebalance cannot come between the check and the apply.
         runner = self.runners.get(delivery.task)
         if runner is None or delivery.epoch != self.epoch or runner.state is not State.OPEN:
@@ -187,14 +199,55 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             metrics.TASKS.labels(state.value).set(states[state.value])
         for (stage, number), runner in self.runners.items():
             metrics.CLOCK.labels(stage, str(number)).set(runner.task.step.clock / 1000)
-            if runner.state is not State.OPEN:
-                continue
+            for topic, lag in self.lag((stage, number)).items():
+                metrics.LAG.labels(topic, str(number)).set(lag)
+
+    def lag(self, key: TaskKey) -> dict[str, int]:
+        """Records between an open task's positions and the ends of its inputs, as far as fetches have told."""
+        runner = self.runners[key]
+        found: dict[str, int] = {}
+        if runner.state is State.OPEN:
             for topic in runner.task.stage.inputs:
-                partition = self.tp(topic, number)
+                partition = self.tp(topic, key[1])
                 end = self.consumer.last_stable_offset(partition) if partition in self._assigned else None
                 if end is not None and end >= 0:
-                    lag = max(0, end - runner.task.position(topic))
-                    metrics.LAG.labels(topic, str(number)).set(lag)
+                    found[topic] = max(0, end - runner.task.position(topic))
+        return found
+
+    async def behind(self, key: TaskKey, ends: dict[str, int]) -> tuple[Waiting, str] | None:
+        """What a task waits for that stands before some of these ends of its inputs (by logical topic), and the topic at
+        fault; None where nothing but transaction markers is left to read.
+        """
+        runner = self.runners[key]
+        inputs = sorted(runner.task.stage.inputs, key=runner.task.stage.rank)
+        late = [topic for topic in inputs if topic in ends and runner.task.position(topic) < ends[topic]]
+        if not late:
+            return None
+        if runner.full:
+            return Waiting.COMMIT, ""
+        if self._under_way[key] > 0:
+            return Waiting.APPLY, ""
+        queues = self._waiting.get(key, {})
+        root: tuple[Waiting, str] | None = None
+        for topic in late:
+            queue = queues.get(topic)
+            if queue and root is not None:
+                return Waiting.REFERENCE, root[1]
+            if queue and queue[0].targets is None:
+                root = Waiting.ENDS, topic
+            elif queue:
+                unread = [low for low, end in queue[0].targets.items() if await self._handed(key, low) < end]  # type: ignore[union-attr]
+                return (Waiting.REFERENCE, unread[0]) if unread else (Waiting.APPLY, topic)
+            elif root is None and await self._handed(key, topic) < ends[topic]:
+                root = Waiting.FETCH, topic
+        return root
+
+    async def _handed(self, key: TaskKey, topic: str) -> int:
+        """As `handed_over`, but it returns: -1 where the consumer does not tell."""
+        try:
+            return await asyncio.wait_for(self.handed_over(key, topic), timeout=1.0)
+        except (KafkaError, TimeoutError):
+            return -1
 
     # -- rebalances -----------------------------------------------------------------------------------------------------
 
@@ -209,6 +262,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
 
         async def revoke() -> None:
             self.epoch += 1
+            self.joined = False
             self._assigned = set()
             self._waiting.clear()
             await self._commit_all()
@@ -243,6 +297,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                     f"the topics now have a partition {beyond[-1]}, they had {self.partitions}: keys lie elsewhere now: "
                     f"{CheckpointError.FRESH}."
                 )
+            self.joined = True
             log.info("assigned", tasks=[f"{stage}[{p}]" for stage, p in sorted(wanted)])
 
         await failstop.guarded("assignment", assign)
@@ -371,6 +426,14 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             ) from error
         return batches
 
+    def _count_turn(self, partition: TopicPartition) -> None:
+        if partition != self._serving:
+            if partition in self._served:
+                self._served.clear()
+                self.rounds += 1
+            self._served.add(partition)
+            self._serving = partition
+
     async def _take(self, partition: TopicPartition, records: list[Record]) -> None:
         """Turns fetched records into a chunk for each stage that reads the topic, waiting for its ranks."""
         start = self._read.get(partition)
@@ -415,6 +478,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                 queue = queues[topic]
                 while queue and await self._reached(key, queue[0]):
                     waiting = queue.popleft()
+                    self._under_way[key] += 1
                     await self._deliver(Delivery(key, epoch, waiting.chunk))
                     if epoch != self.epoch:
                         return  # a rebalance came in between: what waited was dropped and will be read again

@@ -68,6 +68,11 @@ class Task:
         """Stage name and partition."""
         return self.stage.name, self.placement.partition
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether anything has been applied since the last commit was taken."""
+        return bool(self._applied)
+
     def restore(self, rows: Iterable[tuple[bytes, bytes | None]]) -> bool:
         """Takes changelog rows back, in order; returns whether the last one was a checkpoint."""
         batch: list[tuple[bytes, bytes | None]] = []

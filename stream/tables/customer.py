@@ -339,14 +339,14 @@ class Trial(_Stored):
     at: int
 
 
-class Order(_Stored):
-    """A pause that the accounts stage was told of."""
+class Paused(_Stored):
+    """The pauses that the accounts stage was told of for one hold: all of one kind and stretch, each an order of its own."""
 
-    order_id: str
-    account_id: str
     kind: str
     start: int
     until: int | None = None
+    told: dict[str, int] = {}
+    """By account, the `occurred_at` of the hold by which it was ordered: the order's id follows from it."""
 
 
 class Customer(_Stored):
@@ -385,7 +385,8 @@ class Customer(_Stored):
     """When the customer last said that they cannot pay."""
     proposed_at: int = 0
     """When the customer last proposed a plan of their own."""
-    orders: dict[str, Order] = {}
+    paused: dict[str, Paused] = {}
+    """By hold."""
     blocked: dict[str, int] = {}
     """Channels the customer opted out of, or that reached somebody else, and when."""
     snoozes: dict[str, int | None] = {}

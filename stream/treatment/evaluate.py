@@ -27,7 +27,7 @@ def evaluate(customer: Customer, moment: Moment) -> Turn:
     turn = Turn(customer, moment)
     _forget(turn)
     commitments.decide(turn)
-    if customer.holds or customer.orders:
+    if customer.holds or customer.paused:
         orders.tell_pauses(turn)
     ladder.climb(turn)
     take_back(turn)
@@ -54,9 +54,8 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
         commitments.unwatch_plan(plan, turn)
     for episode in customer.episodes.values():
         reminders.end(episode, turn)
-    for order in customer.orders.values():
-        if order.until is None or order.until > moment.clock:
-            orders.pause(order, "resume", turn)
+    for hold_id, paused in customer.paused.items():
+        orders.resume(hold_id, paused, paused.told, turn)
     return turn.said
 
 
@@ -86,9 +85,7 @@ def _forget(turn: Turn) -> None:
     for hold in list(customer.holds.values()):
         if hold.until is not None and hold.until <= clock - HOLDS_KEPT:
             del customer.holds[hold.hold_id]
-            customer.orders = {
-                key: order for key, order in customer.orders.items() if not key.startswith(f"{hold.hold_id}\n")
-            }
+            customer.paused.pop(hold.hold_id, None)
     for case in list(customer.cases.values()):
         if case.closed_at is not None and case.closed_at <= clock - HISTORY_KEPT:
             del customer.cases[case.case_id]

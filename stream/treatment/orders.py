@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, KeysView
 
 from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.ids import derive
 from stream.contracts.money import to_text
-from stream.tables.customer import Hold, Order
+from stream.tables.customer import Hold, Paused
 from stream.treatment.local_time import from_ms
 from stream.treatment.turn import Turn
 
@@ -33,20 +33,29 @@ def watch(
     turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock)), record)
 
 
-def pause(order: Order, kind: str, turn: Turn) -> None:
-    """Pauses the clock of arrears under a hold, or lets it run on."""
+def pause(hold_id: str, account_id: str, paused: Paused, kind: str, turn: Turn) -> None:
+    """Pauses the clock of arrears of one account under a hold, or lets it run on."""
+    parts = (turn.customer.customer_id, hold_id, account_id, str(paused.told[account_id]))
+    order_id = derive("pause", *parts)
     record = AccountOrderRecord(
-        order_id=order.order_id,
-        account_id=order.account_id,
+        order_id=order_id,
+        account_id=account_id,
         customer_id=turn.customer.customer_id,
         at=from_ms(turn.clock),
         kind=kind,  # type: ignore[arg-type]
-        hold_kind=order.kind,  # type: ignore[arg-type]
-        from_=from_ms(order.start),
-        until=None if order.until is None else from_ms(order.until),
+        hold_kind=paused.kind,  # type: ignore[arg-type]
+        from_=from_ms(paused.start),
+        until=None if paused.until is None else from_ms(paused.until),
     )
-    marks = (kind, str(turn.clock), str(order.start), str(order.until))
-    turn.say("account-orders", order.account_id, derive(order.order_id, *marks), record)
+    marks = (kind, str(turn.clock), str(paused.start), str(paused.until))
+    turn.say("account-orders", account_id, derive(order_id, *marks), record)
+
+
+def resume(hold_id: str, paused: Paused, account_ids: Iterable[str], turn: Turn) -> None:
+    """Ends those pauses that would go on by themselves."""
+    if paused.until is None or paused.until > turn.clock:
+        for account_id in account_ids:
+            pause(hold_id, account_id, paused, "resume", turn)
 
 
 def tell_pauses(turn: Turn) -> None:
@@ -55,31 +64,41 @@ def tell_pauses(turn: Turn) -> None:
     An order is carried out once. A pause that changes is a new order, and the old one ends after it.
     """
     customer = turn.customer
-    due: dict[str, Order] = {}
+    ended: list[tuple[str, Paused, list[str]]] = []
+    due: set[str] = set()
     for hold in customer.holds.values():
         if hold.lifted and (hold.until is None or hold.until <= turn.clock):
             continue
-        for account_id in _accounts_of(hold, turn):
-            parts = (customer.customer_id, hold.hold_id, account_id, str(hold.occurred_at))
-            order = Order(derive("pause", *parts), account_id, hold.kind, hold.placed_at, hold.until)
-            due[f"{hold.hold_id}\n{account_id}"] = order
-    for key, order in due.items():
-        told = customer.orders.get(key)
-        if told is not None and (told.kind, told.start, told.until) == (order.kind, order.start, order.until):
+        accounts = _accounts_of(hold, turn)
+        if not accounts:
             continue
-        customer.orders[key] = order
-        pause(order, "pause", turn)
-        if told is not None:
-            pause(told, "resume", turn)
-    for key, told in list(customer.orders.items()):
-        if key not in due:
-            del customer.orders[key]
-            if told.until is None or told.until > turn.clock:
-                pause(told, "resume", turn)
+        due.add(hold.hold_id)
+        told = customer.paused.get(hold.hold_id)
+        same = told is not None and (told.kind, told.start, told.until) == (hold.kind, hold.placed_at, hold.until)
+        if told is not None and same and told.told.keys() == accounts:
+            continue
+        now = Paused(hold.kind, hold.placed_at, hold.until)
+        customer.paused[hold.hold_id] = now
+        for account_id in accounts:
+            if told is not None and same and account_id in told.told:
+                now.told[account_id] = told.told[account_id]
+                continue
+            now.told[account_id] = hold.occurred_at
+            pause(hold.hold_id, account_id, now, "pause", turn)
+            if told is not None and account_id in told.told:
+                pause(hold.hold_id, account_id, told, "resume", turn)
+        if told is not None and (left := [each for each in told.told if each not in now.told]):
+            ended.append((hold.hold_id, told, left))
+    for hold_id in [each for each in customer.paused if each not in due]:
+        told = customer.paused.pop(hold_id)
+        ended.append((hold_id, told, list(told.told)))
+    for hold_id, told, left in ended:
+        resume(hold_id, told, left, turn)
 
 
-def _accounts_of(hold: Hold, turn: Turn) -> Sequence[str]:
+def _accounts_of(hold: Hold, turn: Turn) -> KeysView[str]:
+    """The accounts whose clock a hold pauses."""
     if hold.account_id:
-        return (hold.account_id,)
+        return {hold.account_id: None}.keys()
     # A hold on the person reaches other holders only through the accounts they share.
-    return tuple(turn.customer.accounts) if hold.kind in turn.policy.holds.shared else ()
+    return turn.customer.accounts.keys() if hold.kind in turn.policy.holds.shared else {}.keys()

@@ -1,15 +1,19 @@
 """A job so small that its right output is obvious: counts records by key, says so at every tenth. Runs on the real engine.
 
-`python -m tests.kafka.toy` is a worker like `ews worker`; it takes the same EWS_* variables, and TOY_RESTORE_SECONDS. A line
-`every = 3` in its detectors' file has it say so at every third.
+`python -m tests.kafka.toy` is a worker like `ews worker`; it takes the same EWS_* variables, TOY_RESTORE_SECONDS and
+TOY_APPLY_SECONDS. A line `every = 3` in its detectors' file has it say so at every third. It can be made to hang: by a record
+whose value begins with `HANG`, or from its start by TOY_HANG.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import os
 import time
 import tomllib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from stream import topics
 from stream.engine.configs import Configuration
@@ -18,6 +22,33 @@ from stream.errors import ConfigurationError, Reason
 
 BAD = b"bad"
 """How a value begins that is refused."""
+HANG = b"hang:"
+"""How a value begins that hangs the worker, and how: `loop`, `interpreter`, `commit`, `apply`, `fence`."""
+
+_hung = set(os.environ.get("TOY_HANG", "").split())
+
+
+def _hang(how: str) -> None:
+    """Blocks the loop at once, or lets the engine's coroutine of that name never return from now on."""
+    _hung.add(how)
+    if how == "loop":
+        time.sleep(3600)
+    elif how == "interpreter":
+        ctypes.PyDLL(None).sleep(3600)  # keeps Python's own lock, as a kernel does that never returns
+
+
+def _hanging(owner: Any, method: str, how: str) -> None:
+    """Makes a coroutine method wait for ever once `how` is asked for."""
+    real = getattr(owner, method)
+
+    async def wrapped(*arguments: Any) -> Any:
+        if how in _hung:
+            lock = asyncio.Lock()
+            await lock.acquire()
+            await lock.acquire()  # nobody releases it
+        return await real(*arguments)
+
+    setattr(owner, method, wrapped)
 
 
 class Counter:
@@ -39,6 +70,7 @@ class Counter:
 
     def apply(self, topic: str, records: Sequence[Record]) -> list[Refused]:
         refused = []
+        time.sleep(float(os.environ.get("TOY_APPLY_SECONDS", "0")))  # per chunk
         for index, record in enumerate(records):
             self.clock = max(self.clock, record.timestamp)
             if topic == "ticks" or record.key is None:
@@ -46,6 +78,8 @@ class Counter:
             if (record.value or b"").startswith(BAD):
                 refused.append(Refused(index, Reason.BAD_JSON, "not what a toy likes"))
                 continue
+            if (record.value or b"").startswith(HANG):
+                _hang((record.value or b"").removeprefix(HANG).decode())
             count = self.counts[record.key] = self.counts.get(record.key, 0) + 1
             self._dirty.add(record.key)
             if count % self.every == 0 and topic == "payments":
@@ -100,5 +134,10 @@ def expected(keys: Iterable[bytes]) -> set[bytes]:
 
 if __name__ == "__main__":
     from stream import app, settings
+    from stream.engine.source import Source
+    from stream.engine.transaction import Writer
 
+    _hanging(Writer, "start", "fence")
+    _hanging(Writer, "write", "commit")
+    _hanging(Source, "apply", "apply")
     app.run(settings.load(), stages)

@@ -25,6 +25,7 @@ SASL = {"security_protocol": "SASL_PLAINTEXT", "sasl_username": "ews"}
         ({"ssl_cert_file": "/x"}, "EWS_SSL_KEY_FILE"),
         ({"security_protocol": "SSL", "ssl_ca_file": "/not/there"}, "EWS_SSL_CA_FILE"),
         ({**SASL, "sasl_password_file": "/not/there"}, "/not/there cannot be read"),
+        ({"stall_seconds": 20, "commit_interval_ms": 10_000}, "EWS_STALL_SECONDS"),
         ({"no_such_setting": 1}, "EWS_NO_SUCH_SETTING"),
     ],
 )

@@ -70,3 +70,21 @@ def test_a_cancellation_that_was_asked_for_is_let_through() -> None:
     ended = run(body.strip())
     assert ended.returncode == 0
     assert "survived" in ended.stdout
+
+
+def test_it_ends_even_when_nobody_reads_the_log() -> None:
+    """A pipe that is full blocks whoever writes to it."""
+    setup = """
+import os
+failstop._LOG_SECONDS = 0.2
+_, end = os.pipe()
+os.set_blocking(end, False)
+try:
+    while True: os.write(end, b"x" * 4096)
+except BlockingIOError:
+    os.set_blocking(end, True)
+os.dup2(end, 2)
+"""
+    ended = run("raise GapError('a gap')", setup=setup, timeout=60)
+    assert ended.returncode == 1
+    assert "survived" not in ended.stdout
