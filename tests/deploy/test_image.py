@@ -144,7 +144,7 @@ def every_file(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*"))}
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root needs setpriv (util-linux) to be bound by modes")
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root is bound by file modes with setpriv alone")
 def test_a_worker_reads_the_compiled_detectors_from_a_read_only_folder_and_compiles_nothing(installed: Path) -> None:
     python = str(installed / "venv" / "bin" / "python")
     [build] = [rest for word, rest in steps(0) if word == "RUN" and "warm_up" in rest]
