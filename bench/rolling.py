@@ -1,8 +1,8 @@
 """Rehearses what a rollout does to real processes: how long each partition stands still when a worker goes, leaves or joins.
 
-`python -m bench.rolling` starts a real Kafka, three workers with stable names and a paced producer, and then, under load: restarts
-one within the session timeout; lets one leave for good; brings it back; adds a fourth. The pause of a partition is the longest gap
-between two journal entries that applied events of the bank. Prints them, and writes bench/results/rolling.json.
+`python -m bench.rolling` starts a real Kafka, three workers with stable names and a paced producer. Under load it restarts one
+within the session timeout, lets one leave for good, brings it back, and adds a fourth. The pause of a partition is the longest
+gap between two journal entries that applied events of the bank. Prints them, and writes bench/results/rolling.json.
 """
 
 from __future__ import annotations

@@ -233,7 +233,11 @@ def metrics() -> Iterator[str]:
 
 def rolling() -> Iterator[str]:
     """How long partitions stood still: bench/results/rolling.json."""
-    found = json.loads((ROOT / "bench" / "results" / "rolling.json").read_text("utf-8"))
+    measured = ROOT / "bench" / "results" / "rolling.json"
+    if not measured.exists():
+        yield "Not measured yet."
+        return
+    found = json.loads(measured.read_text("utf-8"))
     words = {
         "undisturbed": "nothing happens",
         "restart": "one of three is terminated, and started again under its name at once",

@@ -38,7 +38,8 @@ def test_its_commands_bring_signals_out(broker: Broker, prefix: str, tmp_path: P
         assert simulator.wait(120) == 0, simulator.tail()
         wait_until(lambda: broker.client.read_flat(f"{prefix}signals"), 120, "signals", 0.5)
         wait_until(lambda: broker.client.read_flat(f"{prefix}nudges"), 120, "nudges", 0.5)
-        assert all(worker.stop() == 0 for worker in workers)
+        wait_until(lambda: all('"worker up"' in worker.log() for worker in workers), 120, "both workers up", 0.5)
+        assert [worker.stop() for worker in workers] == [0, 0]
     finally:
         for process in started:
             process.kill()
