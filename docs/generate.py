@@ -228,6 +228,33 @@ def metrics() -> Iterator[str]:
     yield from _table(("metric", "type", "labels", "what"), rows)
 
 
+# --- from the rehearsal of a rollout
+
+
+def rolling() -> Iterator[str]:
+    """How long partitions stood still: bench/results/rolling.json."""
+    measured = ROOT / "bench" / "results" / "rolling.json"
+    if not measured.exists():
+        yield "Not measured yet."
+        return
+    found = json.loads(measured.read_text("utf-8"))
+    words = {
+        "undisturbed": "nothing happens",
+        "restart": "one of three is terminated, and started again under its name at once",
+        "leave": "one of three is terminated, and stays away",
+        "2 to 3": "it comes back",
+        "3 to 4": "a fourth joins",
+    }
+    calm = max(found["pause_seconds"]["undisturbed"].values())
+    rows = []
+    for step, pauses in found["pause_seconds"].items():
+        longest = sorted(pauses.values(), reverse=True)
+        told = ", ".join(f"{pause:.1f}" for pause in longest)
+        still = sum(pause > 2 * calm for pause in longest) if step != "undisturbed" else 0
+        rows.append((words[step], told, f"{still} of {len(longest)}"))
+    yield from _table(("what happens", "pause of each partition, s", "noticed it"), rows)
+
+
 # --- tools
 
 
@@ -292,6 +319,7 @@ BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
     "reasons": reasons,
     "exit-codes": exit_codes,
     "metrics": metrics,
+    "rolling": rolling,
 }
 
 

@@ -103,7 +103,7 @@ def manifest(
     for topic in checks.wanted(loaded):
         lines = [
             "---",
-            "apiVersion: kafka.strimzi.io/v1beta2",
+            "apiVersion: kafka.strimzi.io/v1",
             "kind: KafkaTopic",
             "metadata:",
             f"  name: {topic.name.replace('_', '-').lower()}",

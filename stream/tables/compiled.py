@@ -2,7 +2,8 @@
 
 Numba's own cache looks at the file of the function alone, so that a change in a callee of another file would
 go unnoticed. The cache folder is therefore named by a hash over all sources that hold compiled functions.
-Under `NUMBA_DISABLE_JIT=1` the functions stay plain Python and give the same bytes.
+A folder that was filled beforehand may be read-only, as in a container image: it is read, and what it lacks is compiled
+without being kept. Under `NUMBA_DISABLE_JIT=1` the functions stay plain Python and give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import caching
 from numba.core import config as _config
 
 #: Numba fills its settings in at import, unseen by type checkers.
@@ -44,22 +46,42 @@ def fingerprint() -> str:
 
 @lru_cache(maxsize=1)
 def cache_folder() -> Path | None:
-    """Where compiled code is kept, or None where no folder can be written: then each process compiles for
-    itself.
+    """Where compiled code is kept, or None where there is no such folder and none can be made: then each process
+    compiles for itself.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(chosen).expanduser() / "early-warning-stream" / fingerprint()
     try:
+        folder = Path(chosen).expanduser() / "early-warning-stream" / fingerprint()
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return None
-    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+    return folder if os.access(folder, os.R_OK | os.X_OK) else None
 
 
 def compiled_before() -> bool:
     """Whether an earlier process compiled these sources, so that this one need not: that takes about a minute."""
     folder = cache_folder()
     return folder is not None and next(folder.rglob("*.nbi"), None) is not None
+
+
+class _ReadOnlyLocator(caching.UserProvidedCacheLocator):
+    """Numba's own refuses a folder that cannot be written to."""
+
+    def ensure_cache_path(self) -> None:
+        """Nothing is made."""
+
+
+class _ReadOnlyImpl(caching.CompileResultCacheImpl):
+    _locator_classes: list[type[object]] = [_ReadOnlyLocator]  # noqa: RUF012 # typed so by Numba
+
+
+class _ReadOnlyCache(caching.FunctionCache):
+    """Reads what was compiled; what was not is compiled for this process alone, where Numba's own would raise."""
+
+    _impl_class = _ReadOnlyImpl
+
+    def save_overload(self, sig: object, data: object) -> None:
+        """Keeps nothing."""
 
 
 def compiled(function: Function) -> Function:
@@ -71,6 +93,10 @@ def compiled(function: Function) -> Function:
     # Numba asks for the folder at the moment of decoration only.
     _settings["CACHE_DIR"] = str(folder)
     try:
-        return cast(Function, numba.njit(cache=True)(function))
+        if os.access(folder, os.W_OK):
+            return cast(Function, numba.njit(cache=True)(function))
+        dispatcher = numba.njit(function)
+        dispatcher._cache = _ReadOnlyCache(function)  # type: ignore[no-untyped-call]
+        return cast(Function, dispatcher)
     finally:
         _settings["CACHE_DIR"] = before
