@@ -12,6 +12,7 @@ from typing import NoReturn
 import structlog
 from aiokafka.errors import KafkaError
 
+from stream.engine import denials
 from stream.errors import ConfigurationError, EwsError
 
 log = structlog.get_logger()
@@ -19,6 +20,7 @@ log = structlog.get_logger()
 
 def stop(error: BaseException, where: str) -> NoReturn:
     """Logs why and ends the process: exit code 3 for configuration, 1 for the rest. The supervisor starts it again."""
+    error = denials.denial(error) or error
     code = error.exit_code if isinstance(error, EwsError) else 1
     try:
         _tell(error, where, code)
