@@ -36,6 +36,8 @@ def denial(error: BaseException, operation: Operation = "Read") -> RightsError |
     seen: BaseException | None = error
     while seen is not None:
         match seen:
+            case RightsError():
+                return seen
             case TopicAuthorizationFailedError():
                 named = seen.args[0] if seen.args else "?"
                 names = [named] if isinstance(named, str) else sorted(named)

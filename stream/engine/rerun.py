@@ -306,6 +306,8 @@ class _Reader:
                 self._held.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._eof = _offset(message)
+            elif error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                continue  # the client looks for the group's coordinator all the same: that of a group which is never joined
             else:
                 raise self._told(error)
         self._held.reverse()
@@ -338,8 +340,7 @@ def told(error: KafkaError, where: str, bootstrap: str) -> EwsError:
             "as every input does (EWS_RETENTION_DAYS)."
         )
     if error.code() in denials.CODES:
-        kind = "group " if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED else "topic "
-        return denials.missing([f"Read on {kind}{where}"])
+        return denials.missing([f"Read on topic {where}"])
     if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return TopicsError(f"{where}: {error.name()}: there is no such topic any more")
     return _no_answer(bootstrap, error)
