@@ -23,6 +23,9 @@ log = structlog.get_logger()
 
 _TIMEOUT = 20.0
 _DAY_MS = 86_400_000
+_ERASED_WITHIN_DAYS = 7
+"""Days after which a compacted topic must be compacted: else what a tombstone erased could lie there for as long as little is
+written."""
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 _T = TypeVar("_T")
 
@@ -71,13 +74,17 @@ def wanted(settings: Settings) -> list[Wanted]:
     for topic in CATALOGUE:
         if topic.compacted:
             # Reference topics keep each version as long as events last, so that a replay sees what the live run saw.
-            config = {"cleanup.policy": "compact", "min.compaction.lag.ms": retention}
+            config = {
+                "cleanup.policy": "compact",
+                "min.compaction.lag.ms": retention,
+                "max.compaction.lag.ms": str((settings.retention_days + _ERASED_WITHIN_DAYS) * _DAY_MS),
+            }
         else:
             config = {"cleanup.policy": "delete", "retention.ms": retention}
         partitions = 1 if topic.name == "configs" else settings.partitions
         result.append(Wanted(settings.topic(topic.name), topic.name, partitions, common | config))
     for stage in STAGES:
-        config = {"cleanup.policy": "compact"}
+        config = {"cleanup.policy": "compact", "max.compaction.lag.ms": str(_ERASED_WITHIN_DAYS * _DAY_MS)}
         result.append(
             Wanted(settings.changelog(stage), f"{stage}-changelog", settings.partitions, common | config)
         )
