@@ -55,8 +55,7 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
     for episode in customer.episodes.values():
         reminders.end(episode, turn)
     for order in customer.orders.values():
-        if order.until is None or order.until > moment.clock:
-            orders.pause(order, "resume", turn)
+        orders.pause(order, "resume", turn)  # also what is over: the account remembers whose it was
     return turn.said
 
 
