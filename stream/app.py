@@ -124,8 +124,16 @@ class _NoKafka(BootStrategy):
     enable_kafka = False
 
 
+class _OwnSettings(faust.Settings):
+    """Faust's settings as `build` gives them: its variables (WEB_BIND, WEB_PORT, APP_WEB_TABLES_ENABLED ...) would win over that."""
+
+    def getenv(self, env_name: str) -> None:
+        """Nothing comes from Faust's variables."""
+
+
 class _App(faust.App):
     BootStrategy = _NoKafka
+    Settings = _OwnSettings
 
 
 def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
@@ -151,7 +159,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         web_bind=settings.web_host,
         web_host=settings.web_host,
         web_port=settings.web_port or 6066,
-        # Faust's own views would show the inside of the job to whoever can reach the port, and its variables could open them.
+        # Faust's own views would show the inside of the job to whoever can reach the port.
         web_tables_enabled=False,
         web_router_enabled=False,
         web_stats_enabled=False,

@@ -161,8 +161,9 @@ def test_a_worker_serves_nothing_but_its_metrics_and_that_on_loopback(job: Job) 
     now = datetime.now(UTC)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    opening = dict.fromkeys(("DEBUG", "WEB_STATS_ENABLED", "WEB_GRAPH_ENABLED", "WEB_METRICS_ENABLED", "WEB_TABLES_ENABLED"), "1")
-    worker = job.start(EWS_WEB_PORT=str(port), WEB_BIND="0.0.0.0", **opening)
+    views = ("TABLES", "ROUTER", "STATS", "GRAPH", "METRICS")
+    opening = {"APP_DEBUG": "1", **{f"APP_WEB_{view}_ENABLED": "1" for view in views}}
+    worker = job.start(EWS_WEB_PORT=str(port), WEB_BIND="0.0.0.0", WEB_HOST="0.0.0.0", WEB_PORT="1", **opening)
     job.produce("accounts", [message(account(1, now), now)])
     job.produce("bounces", [record for _, record in trouble(1, now)])
     job.wait_for("signals", 1)
@@ -178,8 +179,8 @@ def test_a_worker_serves_nothing_but_its_metrics_and_that_on_loopback(job: Job) 
     assert status == 200
     assert "ews_events_total" in metrics
     assert planted.marks(metrics) == []
-    views = [(prefix, symbol_by_name(name)) for prefix, name in (*DEFAULT_BLUEPRINTS, *DEBUG_BLUEPRINTS, *OPTIONAL_BLUEPRINTS)]
-    paths = {prefix + route.uri for prefix, blueprint in views for route in blueprint.routes} - {"/"}
+    shipped = [(prefix, symbol_by_name(name)) for prefix, name in (*DEFAULT_BLUEPRINTS, *DEBUG_BLUEPRINTS, *OPTIONAL_BLUEPRINTS)]
+    paths = {prefix + route.uri for prefix, blueprint in shipped for route in blueprint.routes} - {"/"}
     assert len(paths) >= 5
     for path in paths:
         asked = re.sub(r"\{[^}]*\}|<[^>]*>", "x", path)
