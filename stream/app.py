@@ -125,7 +125,7 @@ class _NoKafka(BootStrategy):
 
 
 class _OwnSettings(faust.Settings):
-    """Faust's settings as `build` gives them: its variables (WEB_BIND, WEB_PORT, APP_WEB_TABLES_ENABLED ...) would win over that."""
+    """Faust's settings as `build` gives them: its variables (WEB_BIND, APP_WEB_TABLES_ENABLED ...) would win over that."""
 
     def getenv(self, env_name: str) -> None:
         """Nothing comes from Faust's variables."""
