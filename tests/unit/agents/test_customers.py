@@ -812,7 +812,8 @@ def test_what_is_told_of_accounts_after_an_erasure_leaves_nothing() -> None:
 def test_an_erasure_ends_pauses_at_the_accounts_also_those_that_are_over() -> None:
     bank = nudged()
     bank.hold(READY, "dispute", account_id="A-0009", ends_at=(READY + hours(1)).isoformat())
-    bank.forget(READY + hours(2))
+    bank.tick(READY + hours(2))
+    bank.forget(READY + hours(3))
     assert [each["kind"] for each in bank.run().orders()] == ["pause", "resume"]
 
 
