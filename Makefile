@@ -12,7 +12,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_RE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench chaos conduct
+.PHONY: help demo test check bench chaos conduct sbom audit
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,20 @@ chaos: $(VENV)/.ready-dev ## kill -9 under load, again and again: nothing lost, 
 conduct: $(VENV)/.ready-dev ## a million random lives against the oracle of conduct: hours (ARGS='--timelines 20000 --processes 2')
 	@$(PYTHON_BIN) -m tests.conduct $(or $(ARGS),--timelines 1000000)
 
+sbom: $(VENV)/.ready-supply ## build/sbom.json: what runs in production, exactly, as CycloneDX; the same bytes for the same pins
+	@rm -rf build/runtime && mkdir -p build
+	@$(PYTHON_BIN) -m venv --without-pip build/runtime
+	@$(PYTHON_BIN) -m pip --python build/runtime/bin/python install --quiet --no-input -c constraints.txt .
+	@# The job itself is the subject, told from pyproject.toml; as installed from here it would carry this folder's name.
+	@$(PYTHON_BIN) -m pip --python build/runtime/bin/python uninstall --quiet --yes early-warning-stream
+	@$(VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	    --output-file build/sbom.json build/runtime/bin/python
+	@rm -rf build/runtime
+	@echo "build/sbom.json: $$(grep -c '"bom-ref"' build/sbom.json) components, the job among them"
+
+audit: $(VENV)/.ready-supply ## known vulnerabilities in what is pinned: Error 1 where there are some, Error 4 where nobody could be asked
+	@$(PYTHON_BIN) .ci/audit.py
+
 # The first Python that is new enough makes the environment; PYTHON=... chooses another.
 $(PYTHON_BIN):
 	@for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python); do \
@@ -75,3 +89,8 @@ $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(PYTHON_BIN)
 	@echo "environment: installing everything for tests and checks (a minute or two the first time) ..."
 	@$(PIP) -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.ready-demo
+
+$(VENV)/.ready-supply: pyproject.toml constraints.txt | $(PYTHON_BIN)
+	@echo "environment: installing what lists and audits the packages ..."
+	@$(PIP) -c constraints.txt -e '.[supply]'
+	@touch $@

@@ -94,6 +94,51 @@ def wanted() -> Iterator[str]:
     yield from _table(("topic", "partitions", "configuration"), rows)
 
 
+def rights() -> Iterator[str]:
+    """What each role must be allowed to do, resource by resource, under default settings."""
+    from stream.rights import Role
+    from stream.rights import rights as of
+    from stream.settings import Settings
+
+    rows = []
+    for role, what in attribute_docs(Role).items():
+        operations: dict[tuple[str, str, bool], list[str]] = {}
+        for right in of(Role[role], Settings.model_construct()):
+            operations.setdefault((right.kind, right.name, right.prefixed), []).append(right.operation)
+        alike: dict[tuple[str, str], list[str]] = {}
+        for (kind, name, prefixed), allowed in operations.items():
+            alike.setdefault((kind, ", ".join(allowed)), []).append(f"`{name}`" + (" (prefix)" if prefixed else ""))
+        for (kind, allowed), names in alike.items():
+            rows.append((role.lower(), what, kind, ", ".join(names), allowed))
+            what = ""
+    yield from _table(("role", "runs", "resource", "names", "operations"), rows)
+
+
+def kept() -> Iterator[str]:
+    """Which topics name a customer or an account, and for how long after an erasure."""
+    from stream.engine import checks
+    from stream.settings import Settings
+    from stream.topics import CATALOGUE
+
+    whose = {"customer_id": "the customer", "account_id": "the account", "original key": "as the record that it keeps"}
+    configs = {topic.logical: topic.config for topic in checks.wanted(Settings.model_construct())}
+
+    def days(text: str) -> str:
+        return f"{int(text) // 86_400_000} days"
+
+    rows = []
+    for topic in CATALOGUE:
+        if topic.key not in whose:
+            continue
+        config = configs[topic.name]
+        if topic.compacted:
+            until = f"its compaction: {days(config['min.compaction.lag.ms'])} to {days(config['max.compaction.lag.ms'])}"
+        else:
+            until = f"`retention.ms`: {days(config['retention.ms'])}"
+        rows.append((f"`{topic.name}`", whose[topic.key], until))
+    yield from _table(("topic", "its key is", "kept until"), rows)
+
+
 # --- from the detectors
 
 
@@ -313,6 +358,8 @@ BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "settings": settings,
     "wanted": wanted,
+    "rights": rights,
+    "kept": kept,
     "detectors": detectors,
     "detector-pages": lambda: detectors(""),
     "contracts": contracts,

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -124,8 +125,16 @@ class _NoKafka(BootStrategy):
     enable_kafka = False
 
 
+class _OwnSettings(faust.Settings):
+    """Faust's settings as `build` gives them: its variables (WEB_BIND, APP_WEB_TABLES_ENABLED ...) would win over that."""
+
+    def getenv(self, env_name: str) -> None:
+        """Nothing comes from Faust's variables."""
+
+
 class _App(faust.App):
     BootStrategy = _NoKafka
+    Settings = _OwnSettings
 
 
 def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
@@ -153,9 +162,13 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
         web_port=settings.web_port or 6066,
         # A loop that is blocked must still be told of.
         web_in_thread=True,
-        # Faust's table views would show state to whoever can reach the port.
+        # Faust's own views would show the inside of the job to whoever can reach the port.
         web_tables_enabled=False,
         web_router_enabled=False,
+        web_stats_enabled=False,
+        web_graph_enabled=False,
+        web_metrics_enabled=False,
+        debug=False,
         topic_allow_declare=False,
         # Faust keeps a folder for tables, of which there are none; the working directory may be read-only.
         datadir=Path(tempfile.gettempdir()) / "ews-faust",
@@ -348,12 +361,15 @@ def _expect_free_port(settings: Settings) -> None:
 def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     """Runs a worker until SIGTERM or SIGINT. Does not return: the process ends with 0, or by fail-stop."""
     configure_logging(settings.log_level)
+    # A core file would hold every customer's record, and the password.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that can be reloaded
     loop = asyncio.new_event_loop()
+    loop.set_exception_handler(_tell_of_a_lost_task)
     asyncio.set_event_loop(loop)
     try:
         app = build(settings, stages_of)
-    except EwsError as error:
+    except Exception as error:
         failstop.stop(error, "start")
     worker = faust.Worker(
         app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False, loglevel="WARNING"
@@ -373,6 +389,11 @@ def _without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     if error is not None:
         event["trace"] = failstop.trace(error)
     return event
+
+
+def _tell_of_a_lost_task(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As asyncio's own, which would print the task, and with it the text of its exception."""
+    log.error("asyncio", what=context["message"], exc_info=context.get("exception"))
 
 
 def configure_logging(level: str) -> None:

@@ -4,6 +4,7 @@
     ├── BadRecord            one record is unusable: dead-letter it, go on
     ├── ConfigurationError   settings, topics or policy files are wrong: exit code 3, the message says what to run
     │   ├── TopicsError      a topic is missing, or not as the catalogue wants it
+    │   ├── RightsError      Kafka does not allow this login what it needs
     │   ├── CheckpointError  the checkpoint does not fit the topics: recreated, expired, repartitioned
     │   └── StateError       stored state of a version this program does not know
     └── EngineError          fail-stop: the process ends, the supervisor starts it again, nothing is lost
@@ -81,6 +82,10 @@ class ConfigurationError(EwsError):
 
 class TopicsError(ConfigurationError):
     """A topic is missing, or not as the catalogue wants it."""
+
+
+class RightsError(ConfigurationError):
+    """Kafka does not allow this login what it needs."""
 
 
 class CheckpointError(ConfigurationError):

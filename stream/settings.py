@@ -186,9 +186,10 @@ class Settings(BaseSettings):
 def _secret(value: SecretStr | None, path: Path | None) -> str | None:
     if path is not None:
         try:
-            return path.read_text().rstrip("\r\n")
-        except OSError as error:
-            raise ValueError(f"secret file {path} cannot be read: {error.strerror}") from error
+            return path.read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+            raise ConfigurationError(f"the secret's file {path} cannot be read: {why}") from None
     return value.get_secret_value() if value is not None else None
 
 

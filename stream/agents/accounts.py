@@ -629,6 +629,9 @@ class AccountsStep:
         table = self._table
         number = table.find(key)
         if number < 0:
+            if order.kind in ("resume", "unwatch_promise"):
+                self._count("account-orders", "applied", 1)
+                return  # of an account that was erased, or never known, there is nothing to end
             number = table.add(key)
         if self._is_redelivered(number, order):
             self._count("account-orders", "duplicate", 1)
@@ -760,6 +763,7 @@ class AccountsStep:
 
 def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
     joined = {holder.customer_id: holder.joined for holder in before.holders}
+    staying = {holder.customer_id for holder in account.holders}
     return Profile(
         at,
         account.product,
@@ -781,7 +785,8 @@ def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
             )
             for one in account.obligations or ()
         ),
-        before.pauses,
+        # Of somebody who holds the account no more, perhaps because they were erased, no pause that is over is remembered.
+        tuple(one for one in before.pauses if one.customer_id in staying or one.until is None or one.until > at),
         before.watches,
         None if account.apr is None else _percent(account.apr),
     )

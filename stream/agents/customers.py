@@ -238,7 +238,7 @@ class CustomersStep:
             self._evaluate(customer, "tick", b"")
         if table.is_bare(customer):
             # What is told of somebody who was erased, or never known, leaves nothing behind.
-            customer.seen, customer.gone, customer.cleared_at = [], {}, 0
+            customer.seen, customer.gone, customer.cleared_at, customer.left = [], {}, 0, []
 
     def _erase(self, key: bytes, record: Record) -> None:
         try:

@@ -50,3 +50,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from stream.engine import failstop
+
+        # A defect of ours. What it says could quote a secret, or a customer's data; where it happened cannot.
+        sys.stderr.write("ews: a defect, please report it:\n  " + "\n  ".join(failstop.trace(error)) + "\n")
+        sys.exit(1)

@@ -23,7 +23,8 @@ from stream.contracts import operator_actions
 from stream.contracts.operator_actions import OperatorActionRecord
 from stream.contracts.vocabulary import Action
 from stream.detectors.registry import NAMES
-from stream.errors import BadRecord, ConfigurationError, EwsError
+from stream.errors import BadRecord, EwsError
+from stream.rights import Right
 
 operator = typer.Typer(
     help="Stop, resume and snooze nudges, of one customer or of everybody, and release the breaker: by a person, with a reason.",
@@ -221,9 +222,11 @@ def _send(event: OperatorActionRecord, dry_run: bool, bootstrap: str | None, top
 
 
 def _failed(event_id: str, topic: str, written: Sequence[int], missing: dict[int, KafkaError]) -> EwsError:
+    from stream.engine import denials
+
     why = next(iter(missing.values()))
     if not written and why.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-        return ConfigurationError(f"{why.name()}: this login may not write {topic}: grant it Write there (docs/security.md)")
+        return denials.missing([Right("topic", topic, "Write")])
     where = f"is in partitions {_spans(written)} of {topic}, and was" if written else "was"
     missed = f"partition{'s' if len(missing) > 1 else ''} {_spans(list(missing))}" + ("" if written else f" of {topic}")
     return EwsError(

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from stream import settings
+from stream import rights, settings
 from stream.cli import options
-from stream.cli.console import Format, Output, show, stderr
+from stream.cli.console import Format, Output, show, show_json, stderr
 from stream.engine import checks
 from stream.errors import TopicsError
+from stream.rights import Role
 from stream.topics import BY_NAME
 
 topics = typer.Typer(help="List, create and check the topics of the job.", no_args_is_help=True)
@@ -85,6 +86,36 @@ def check(
     )
     facts = checks.check(loaded)
     stderr.print(f"ok: {len(facts.topic_ids)} topics, {facts.partitions} partitions")
+
+
+@topics.command()
+def acls(
+    role: Annotated[Role, typer.Option(envvar="EWS_ACLS_ROLE", help="Whose rights: who runs which command.")] = Role.WORKER,
+    principal: Annotated[
+        str, typer.Option(envvar="EWS_ACLS_PRINCIPAL", help="Who is to have them, as the brokers call the login.")
+    ] = "User:ews",
+    topic_prefix: options.Prefix = None,
+    app: options.App = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Prints the least rights that a role needs, as arguments of kafka-acls, one line each."""
+    found = rights.rights(role, settings.load(topic_prefix=topic_prefix, app=app))
+    if output is Format.JSON:
+        show_json(
+            [
+                {
+                    "principal": principal,
+                    "resource_type": right.kind,
+                    "resource_name": right.name,
+                    "pattern_type": "prefixed" if right.prefixed else "literal",
+                    "operation": right.operation,
+                }
+                for right in found
+            ]
+        )
+        return
+    for right in found:
+        typer.echo(right.command(principal))
 
 
 @topics.command()

@@ -18,16 +18,21 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from stream import rights
+from stream.engine import denials
 from stream.engine.configs import Configuration
 from stream.errors import ConfigurationError, EngineError, EwsError, TopicsError
+from stream.rights import STAGES, Right, Role
 from stream.settings import Settings
 from stream.topics import CATALOGUE
 
 log = structlog.get_logger()
 
-STAGES = ("accounts", "customers")
 _TIMEOUT = 20.0
 _DAY_MS = 86_400_000
+_ERASED_WITHIN_DAYS = 7
+"""Days after which a compacted topic must be compacted: else what a tombstone erased could lie there for as long as little is
+written."""
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 _T = TypeVar("_T")
 
@@ -52,6 +57,8 @@ class Found:
     replication: int
     leaderless: int
     config: dict[str, str]
+    allowed: frozenset[str] | None = None
+    """What this login may do with it; None where the brokers do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +81,17 @@ def wanted(settings: Settings) -> list[Wanted]:
     for topic in CATALOGUE:
         if topic.compacted:
             # Reference topics keep each version as long as events last, so that a replay sees what the live run saw.
-            config = {"cleanup.policy": "compact", "min.compaction.lag.ms": retention}
+            config = {
+                "cleanup.policy": "compact",
+                "min.compaction.lag.ms": retention,
+                "max.compaction.lag.ms": str((settings.retention_days + _ERASED_WITHIN_DAYS) * _DAY_MS),
+            }
         else:
             config = {"cleanup.policy": "delete", "retention.ms": retention}
         partitions = 1 if topic.name == "configs" else settings.partitions
         result.append(Wanted(settings.topic(topic.name), topic.name, partitions, common | config))
     for stage in STAGES:
-        config = {"cleanup.policy": "compact"}
+        config = {"cleanup.policy": "compact", "max.compaction.lag.ms": str(_ERASED_WITHIN_DAYS * _DAY_MS)}
         result.append(
             Wanted(settings.changelog(stage), f"{stage}-changelog", settings.partitions, common | config)
         )
@@ -94,23 +105,35 @@ class Admin:
         self._settings = settings
         self._client = AdminClient({**settings.librdkafka(), "client.id": f"{settings.app}-admin"})
 
-    def find(self, names: Iterable[str]) -> dict[str, Found | None]:
-        """The named topics as they are; None for one that does not exist."""
+    def find(self, names: Iterable[str], role: Role = Role.SETUP) -> dict[str, Found | None]:
+        """The named topics as they are; None for one that does not exist.
+
+        Raises RightsError with all that this login must be given before it can see them, as the role that it asks in.
+        """
         names = list(names)
         try:
-            described = _ask(lambda: self._client.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT))
+            described = _ask(
+                lambda: self._client.describe_topics(
+                    TopicCollection(names), request_timeout=_TIMEOUT, include_authorized_operations=True
+                )
+            )
         except KafkaException as error:
             raise _unreachable(self._settings, error) from error
         found: dict[str, Found | None] = {}
         existing = []
+        hidden: list[str] = []
         for name, future in described.items():
             try:
                 future.result()
                 existing.append(name)
             except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    hidden.append(name)
+                elif error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise _unreachable(self._settings, error) from error
                 found[name] = None
+        # A topic that may not be seen may not be anything else either: Describe comes with Read and with Write.
+        lacks = [right for right in rights.rights(role, self._settings) if right.name in hidden]
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in existing]
         configs = _ask(lambda: self._client.describe_configs(resources, request_timeout=_TIMEOUT)) if resources else {}
         texts = {}
@@ -118,9 +141,11 @@ class Admin:
             try:
                 texts[resource.name] = {key: entry.value for key, entry in future.result().items()}
             except KafkaException as error:
-                raise TopicsError(
-                    f"the configuration of {resource.name} cannot be read ({error.args[0].name()}): grant DescribeConfigs"
-                ) from error
+                if error.args[0].code() not in denials.CODES:
+                    raise _unreachable(self._settings, error) from error
+                lacks.append(Right("topic", resource.name, "DescribeConfigs"))
+        if lacks:
+            raise denials.missing(lacks)
         for name in existing:
             topic = described[name].result()
             found[name] = Found(
@@ -129,6 +154,7 @@ class Admin:
                 replication=min((len(p.replicas) for p in topic.partitions), default=0),
                 leaderless=sum(1 for p in topic.partitions if p.leader is None),
                 config=texts[name],
+                allowed=_operations(topic.authorized_operations),
             )
         return found
 
@@ -181,6 +207,18 @@ class Admin:
                 found[tp.topic, tp.partition] = future.result().offset
         return found
 
+    def lacks_group(self) -> list[Right]:
+        """The rights to the consumer group that this login lacks, as far as the brokers tell."""
+        group = self._settings.group
+        right = Right("group", group, "Read")
+        told = self._client.describe_consumer_groups([group], request_timeout=_TIMEOUT, include_authorized_operations=True)
+        try:
+            allowed = _operations(told[group].result().authorized_operations)
+        except KafkaException as error:
+            # What else can be wrong with a group, joining it will tell.
+            return [right] if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED else []
+        return [] if allowed is None or right.operation in allowed else [right]
+
     def create(self, topics: Iterable[Wanted], replication: int) -> list[str]:
         """Creates topics; returns their names. Raises TopicsError that names the first that failed."""
         new = [
@@ -190,6 +228,8 @@ class Admin:
             try:
                 future.result()
             except KafkaException as error:
+                if error.args[0].code() in denials.CODES:
+                    raise denials.missing([Right("topic", name, "Create")]) from error
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise TopicsError(f"{name} cannot be created: {error.args[0].str()}") from error
         return [topic.topic for topic in new]
@@ -245,16 +285,37 @@ def _config_problems(topic: Wanted, config: dict[str, str]) -> Iterable[str]:
 
 
 def check(settings: Settings) -> Facts:
-    """Checks all topics before a worker joins. Raises TopicsError with every problem and what to run."""
+    """Checks all topics before a worker joins, and what this login may do with them.
+
+    Raises TopicsError with every problem and what to run, RightsError with every right that is missing.
+    """
     topics = wanted(settings)
     if settings.embedded_broker:
         return _embedded_facts(settings, topics)
-    found = Admin(settings).find([topic.name for topic in topics])
+    admin = Admin(settings)
+    found = admin.find([topic.name for topic in topics], Role.WORKER)
+    if lacks := [*_lacking(settings, found), *admin.lacks_group()]:
+        raise denials.missing(lacks)
     if lines := problems(settings, found):
         raise TopicsError("the topics are not as they must be:\n  " + "\n  ".join(lines))
     existing = {topic.logical: found[topic.name] for topic in topics}
     partitions = next(is_.partitions for name, is_ in existing.items() if is_ is not None and name != "configs")
     return Facts(partitions, {name: is_.topic_id for name, is_ in existing.items() if is_ is not None})
+
+
+def _lacking(settings: Settings, found: dict[str, Found | None]) -> Iterable[Right]:
+    """The rights to topics that a worker needs and this login does not have."""
+    for right in rights.rights(Role.WORKER, settings):
+        topic = found.get(right.name) if right.kind == "topic" else None
+        if topic is not None and topic.allowed is not None and right.operation not in topic.allowed:
+            yield right
+
+
+def _operations(told: Iterable[Any] | None) -> frozenset[str] | None:
+    """Kafka's operations in the words of `rights`: DESCRIBE_CONFIGS is DescribeConfigs."""
+    if told is None:
+        return None
+    return frozenset("".join(part.title() for part in operation.name.split("_")) for operation in told)
 
 
 def _embedded_facts(settings: Settings, topics: list[Wanted]) -> Facts:
@@ -304,8 +365,6 @@ def _ask(question: Callable[[], _T], tries: int = 3) -> _T:
 
 def _unreachable(settings: Settings, error: KafkaException) -> EwsError:
     name = error.args[0].name()
-    if error.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
-        return ConfigurationError(f"{name}: this login may not describe the topics; docs/security.md lists the rights it needs")
     told = (
         f"Kafka at EWS_BOOTSTRAP={settings.bootstrap} does not answer ({name}): is it up, and are EWS_SECURITY_PROTOCOL and the "
         "credentials right?"

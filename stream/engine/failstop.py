@@ -14,6 +14,7 @@ from typing import NoReturn
 import structlog
 from aiokafka.errors import KafkaError
 
+from stream.engine import denials
 from stream.errors import ConfigurationError, EwsError
 
 log = structlog.get_logger()
@@ -24,6 +25,7 @@ _LOG_SECONDS = 5.0
 
 def stop(error: BaseException, where: str) -> NoReturn:
     """Logs why and ends the process: exit code 3 for configuration, 1 for the rest. The supervisor starts it again."""
+    error = denials.denial(error) or error
     code = error.exit_code if isinstance(error, EwsError) else 1
     with contextlib.suppress(RuntimeError):  # no thread can be started any more
         end = threading.Timer(_LOG_SECONDS, os._exit, (code,))

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 
 from stream.engine import checkpoint as checkpoints
-from stream.engine import configs, journal
+from stream.engine import configs, denials, journal
 from stream.engine.configs import Configuration
 from stream.engine.export import Held
 from stream.engine.offline import Line
@@ -30,7 +30,6 @@ from stream.topics import CATALOGUE, CUSTOMERS_INPUTS
 
 _TIMEOUT = 30.0
 _GONE = frozenset({KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET})
-_FORBIDDEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
 
 READ = tuple(topic.name for topic in CATALOGUE if topic.role != "output" or topic.name in CUSTOMERS_INPUTS)
 """The topics that a replay reads."""
@@ -61,8 +60,8 @@ def partitions(settings: Settings, topics: Iterable[str] = READ) -> int:
     counts = {topic: found.get(settings.topic(topic), 0) for topic in topics}
     if missing := sorted(settings.topic(topic) for topic, count in counts.items() if not count):
         raise TopicsError(
-            f"{settings.bootstrap} shows no topic {', '.join(missing)}: is EWS_TOPIC_PREFIX right, and may this login describe "
-            "them?"
+            f"{settings.bootstrap} shows no topic {', '.join(missing)}: is EWS_TOPIC_PREFIX right? Kafka shows a topic to a "
+            "login only that may Read it, or Write it: `ews topics acls` prints how that is granted (docs/security.md)"
         )
     counts.pop("configs", None)
     if len(set(counts.values())) != 1:
@@ -176,7 +175,8 @@ def committed(settings: Settings, topics: Sequence[str], key: bytes | None = Non
 
 def committed_lines(settings: Settings, topics: Sequence[str], key: bytes | None = None) -> Iterator[tuple[str, Line]]:
     """As `committed`, with all that a record has: of inputs, the headers say how the value is to be read."""
-    count = partitions(settings, topics)
+    # Where keys lie, the configurations tell: without them one could look in the wrong place and find nothing.
+    count = partitions(settings, topics if key is None else (*topics, "configs"))
     own: set[Partitioner] = set()
     if key is not None:
         own = {_partitioner(config) for config in configurations(settings).values()} or {settings.partitioner}
@@ -382,6 +382,8 @@ class _Reader:
                 self._held.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._eof = _offset(message)
+            elif error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                continue  # the client looks for the group's coordinator all the same: that of a group which is never joined
             else:
                 raise self._told(error)
         self._held.reverse()
@@ -413,8 +415,8 @@ def told(error: KafkaError, where: str, bootstrap: str) -> EwsError:
             f"{where}: {error.name()}: records that the journal names expired while they were read. A replay reaches back as far "
             "as every input does (EWS_RETENTION_DAYS)."
         )
-    if error.code() in _FORBIDDEN:
-        return ConfigurationError(f"{where}: {error.name()}: this login may not read it; a replay needs Read and Describe")
+    if error.code() in denials.CODES:
+        return denials.missing([f"Read on topic {where}"])
     if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return TopicsError(f"{where}: {error.name()}: there is no such topic any more")
     return _no_answer(bootstrap, error)

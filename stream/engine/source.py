@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from stream import metrics
+from stream import metrics, rights
 from stream.engine import failstop
 from stream.engine.pacing import Pacer
 from stream.engine.progress import Waiting
@@ -328,7 +328,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         changelog_topic = self.settings.changelog(stage.name)
         writer = Writer(
             self._options,
-            transactional_id=f"{self.settings.topic_prefix}{self.settings.app}-{stage.name}-{placement.partition}",
+            transactional_id=f"{rights.transactional_prefix(self.settings, stage.name)}{placement.partition}",
             timeout_ms=self.settings.transaction_timeout_ms,
             max_record_bytes=self.settings.max_record_bytes,
             partition=placement.partition,

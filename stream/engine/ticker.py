@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from stream import metrics
-from stream.engine import ticks
+from stream.engine import denials, ticks
 from stream.engine.runner import Runner, State
 from stream.engine.source import Source, TaskKey
 from stream.settings import Settings
@@ -73,7 +74,8 @@ class Ticker:
 
     async def _write(self, key: TaskKey, runner: Runner, at: int) -> None:
         tick = ticks.Tick(key[0], key[1], at, True, ticks.live(runner.task.checkpoint.feeds, at))
-        await self._producer.send_and_wait(
-            self._topic, key=key[0].encode(), value=ticks.encode(tick), partition=key[1]
-        )
+        try:
+            await self._producer.send_and_wait(self._topic, key=key[0].encode(), value=ticks.encode(tick), partition=key[1])
+        except TopicAuthorizationFailedError as error:
+            raise denials.denial(error, "Write") or error from None
         metrics.TICKS.labels(key[0]).inc()

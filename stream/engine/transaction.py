@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from stream.engine import denials
 from stream.engine.partitioner import Partitioner, partition_of
 from stream.engine.task import Commit
 from stream.errors import EngineError, FencedError
@@ -88,6 +89,8 @@ class Writer:
         except ProducerFenced as error:
             raise FencedError("another worker has taken this task over") from error
         except KafkaError as error:
+            if denied := denials.denial(error, "Write"):
+                raise denied from None
             raise EngineError(f"the transaction could not be written: {error!r}") from error
 
     def _batches(self, commit: Commit) -> Iterable[tuple[str, int, Any]]:

@@ -418,10 +418,10 @@ class Customer(_Stored):
 
 
 def is_bare(customer: Customer) -> bool:
-    """Whether nothing is remembered but the ids of events, and of signals that are gone."""
+    """Whether nothing is remembered but the ids of events, and of signals and accounts that are gone."""
     if customer.profile is not None or customer.signals or customer.accounts:
         return False
-    return msgspec.structs.replace(customer, seen=[], gone={}, cleared_at=0) == Customer(customer.customer_id)
+    return msgspec.structs.replace(customer, seen=[], gone={}, cleared_at=0, left=[]) == Customer(customer.customer_id)
 
 
 class Breaker(_Stored):

@@ -55,7 +55,9 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
     for episode in customer.episodes.values():
         reminders.end(episode, turn)
     for hold_id, paused in customer.paused.items():
-        orders.resume(hold_id, paused, paused.told, turn)
+        for account_id in paused.told:
+            # Also where it is over: the account remembers whose it was.
+            orders.pause(hold_id, account_id, paused, "resume", turn)
     return turn.said
 
 

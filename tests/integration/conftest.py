@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from stream.agents.accounts import AccountsStep
-from tests.kafka import Broker, Process, Security, start_worker
+from tests.kafka import Broker, Process, Security, planted, start_worker
 
 _numbers = itertools.count(1)
 
@@ -33,6 +33,13 @@ class StartWorker(Protocol):
     def __call__(
         self, settings: Mapping[str, str], *, name: str = "worker", args: Sequence[str] = ("worker",)
     ) -> Process: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_planted_shows() -> Iterator[None]:
+    """Fails the run where any program that a test started has told a secret, or a customer's data."""
+    yield
+    assert not (shown := planted.shown(Process.started)), "told by programs of the tests:\n" + "\n".join(shown)
 
 
 @pytest.fixture(scope="session")

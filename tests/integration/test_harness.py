@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException, Producer
 from tests.integration.conftest import MakeBroker
 from tests.kafka import Broker, Message, Process, Received, Security, wait_until
 from tests.kafka.broker import COMPACT_NOW, Mechanism
+from tests.kafka.planted import PASSWORD, PLANTED
 
 pytestmark = pytest.mark.kafka
 
@@ -143,15 +144,15 @@ def test_a_frozen_broker_answers_nobody_until_it_goes_on(make_broker: MakeBroker
 
 
 def test_logins_and_certificates_open_the_door_and_nothing_else_does(make_broker: MakeBroker) -> None:
-    own = make_broker(security=Security(users={"ews": "open-sesame"}))
+    own = make_broker(security=Security(users={"ews": PASSWORD}))
     own.client.create_topics({"t": 1})
     mechanisms: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
     for number, mechanism in enumerate(mechanisms):
-        friend = own.sasl_client("ews", "open-sesame", mechanism)
+        friend = own.sasl_client("ews", PASSWORD, mechanism)
         friend.produce("t", [Message(0, b"k", mechanism.encode())])
         assert values(friend.read_flat("t"))[number] == mechanism.encode()
         assert "Authentication" in own.sasl_client("ews", "wrong", mechanism).refusal()
-        assert "Authentication" in own.sasl_client("nobody", "open-sesame", mechanism).refusal()
+        assert "Authentication" in own.sasl_client("nobody", PASSWORD, mechanism).refusal()
     assert own.certificates is not None
     holder = own.mtls_client()
     holder.produce("t", [Message(0, b"k", b"certificate")])
@@ -163,12 +164,12 @@ def test_logins_and_certificates_open_the_door_and_nothing_else_does(make_broker
 
 
 def test_permissions_are_asked_for_where_the_broker_has_them(make_broker: MakeBroker) -> None:
-    own = make_broker(security=Security(users={"ews": "open-sesame", "admin": "admin-secret"}, acls=True))
+    own = make_broker(security=Security(acls=True))
     own.client.create_topics({"t": 1})
-    admin = own.sasl_client("admin", "admin-secret")
+    admin = own.sasl_client("admin", f"{PLANTED}-admin")
     admin.produce("t", [Message(0, b"k", b"allowed")])
     with pytest.raises(KafkaException, match="authorization failed"):
-        own.sasl_client("ews", "open-sesame").produce("t", [Message(0, b"k", b"forbidden")])
+        own.sasl_client("ews", PASSWORD).produce("t", [Message(0, b"k", b"forbidden")])
     assert values(own.client.read_flat("t")) == [b"allowed"]
 
 

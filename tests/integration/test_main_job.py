@@ -24,6 +24,7 @@ from tests.integration.conftest import MakeBroker
 from tests.kafka import Broker, Message, Received, Security, wait_until
 from tests.kafka.bank import DAY, account, bounce, customer, encode, hold, message, noon_zone, payment, signal, text, trouble
 from tests.kafka.job import PARTITIONS, Job, outputs
+from tests.kafka.planted import PASSWORD
 
 pytestmark = pytest.mark.kafka
 
@@ -318,7 +319,7 @@ def test_a_forgotten_customer_and_account_leave_no_row_behind(job: Job, now: dat
 
 @pytest.mark.parametrize("login", ["scram", "plain", "mtls"])
 def test_the_worker_logs_in_over_tls(make_broker: MakeBroker, tmp_path: Path, now: datetime, login: str) -> None:
-    secured = make_broker(security=Security(users={"ews": "pa$$ word"}))
+    secured = make_broker(security=Security(users={"ews": PASSWORD}))
     certificates = secured.certificates
     assert certificates is not None
     env = {"EWS_SSL_CA_FILE": str(certificates.ca)}
@@ -330,7 +331,7 @@ def test_the_worker_logs_in_over_tls(make_broker: MakeBroker, tmp_path: Path, no
             "EWS_SSL_KEY_FILE": str(certificates.client_key),
         }
     else:
-        (tmp_path / "password").write_text("pa$$ word\n")
+        (tmp_path / "password").write_text(f"{PASSWORD}\n")
         env |= {
             "EWS_BOOTSTRAP": secured.sasl_bootstrap,
             "EWS_SECURITY_PROTOCOL": "SASL_SSL",
@@ -345,7 +346,7 @@ def test_the_worker_logs_in_over_tls(make_broker: MakeBroker, tmp_path: Path, no
         job.produce("bounces", [message(bounce(1, "b1", now), now)])
         worker = job.start()
         job.wait_for("signals", 1)
-        assert "pa$$ word" not in worker.log()
+        assert PASSWORD not in worker.log()
         if login == "scram":
             (tmp_path / "password").write_text("wrong")
             refused = job.start("wrong-password")

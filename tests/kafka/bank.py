@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.kafka.client import Message
+from tests.kafka.planted import PLANTED
 
 DAY = timedelta(days=1)
 
@@ -74,7 +75,7 @@ def bounce(number: int, event: str, at: datetime, **more: Any) -> dict[str, Any]
         "reason_code": "AM04",
         "amount": "620.00",
         "currency": "GBP",
-        "counterparty_id": f"lender-{event}",
+        "counterparty_id": f"{PLANTED}-lender-{event}",
         "category": "mortgage",
         **more,
     }
@@ -89,7 +90,9 @@ def payment(number: int, event: str, at: datetime, **more: Any) -> dict[str, Any
         "direction": "debit",
         "amount": "12.50",
         "currency": "GBP",
-        "counterparty_id": "grocer",
+        "counterparty_id": f"{PLANTED}-grocer",
+        "counterparty_name": f"{PLANTED} Grocer & Daughter",
+        "remittance_information": f"{PLANTED} thanks, Ada",
         "category": "groceries",
         "scheme": "card",
         **more,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 LEASH = Path(__file__).with_name("leash.py")
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 class Process:
     """One running program; stdout and stderr each go to a file of their own."""
+
+    started: ClassVar[list[Process]] = []
+    """Every one that this test run has started: at its end all that they said is looked through."""
 
     def __init__(
         self, command: Sequence[str], folder: Path, name: str, env: Mapping[str, str] | None = None
@@ -25,6 +29,7 @@ class Process:
         self.stdout_file = folder / f"{name}.out"
         self.stderr_file = folder / f"{name}.err"
         leashed = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *command]
+        Process.started.append(self)
         with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
             self._popen = subprocess.Popen(
                 leashed,

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.kafka.planted import PASSWORD, PLANTED
+
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
@@ -38,7 +40,7 @@ class Security:
     the holder of a certificate too, needs a grant.
     """
 
-    users: Mapping[str, str] = field(default_factory=lambda: {"ews": "open-sesame", "admin": "admin-secret"})
+    users: Mapping[str, str] = field(default_factory=lambda: {"ews": PASSWORD, "admin": f"{PLANTED}-admin"})
     acls: bool = False
 
 

@@ -344,6 +344,27 @@ def test_erasure_withdraws_tells_the_holders_and_leaves_tombstones_alone() -> No
     assert values(run(step, [bounce("b1", 3), account(day=4)])) != [], "a new account of that name starts afresh"
 
 
+def test_an_order_that_comes_after_the_erasure_makes_no_row() -> None:
+    step = new()
+    run(step, [account(), order("o1", "pause", 1, hold_kind="dispute"), erased(day=2)])
+    for kind in ("resume", "unwatch_promise"):
+        topic, late = order("o1", kind, 3)
+        assert step.apply(topic, [late]) == []
+    assert {key for key, value in step.drain().rows if value is not None} == {b"\x00partition"}
+    assert list(step.features()) == []
+
+
+def test_a_pause_that_is_over_is_forgotten_with_the_holder_it_came_from() -> None:
+    step = new()
+    ended = order("o1", "pause", 1, hold_kind="dispute", until=iso(2))
+    standing = order("o2", "pause", 1, hold_kind="dispute")
+    run(step, [account(holders=("C1", "C2")), ended, standing])
+    stays = values(run(step, [account(holders=("C1", "C2"), day=3, outstanding="1.00")]), "account-facts")
+    assert [len(one["pauses"]) for one in stays] == [2, 2]
+    (told, _) = values(run(step, [account(holders=("C2",), day=4)]), "account-facts")
+    assert [pause["order_id"] for pause in told["pauses"]] == ["o2"], "its own end comes as an order"
+
+
 # --- refusals -----------------------------------------------------------------------------------------------
 
 

@@ -800,6 +800,23 @@ def test_erasure_forgets_the_customer_takes_everything_back_and_tombstones_the_r
     assert again.next_due() is None
 
 
+def test_what_is_told_of_accounts_after_an_erasure_leaves_nothing() -> None:
+    bank = nudged()
+    bank.forget(READY + hours(1))
+    bank.facts(READY + hours(2))
+    bank.facts(READY + hours(3), removed=True)
+    said = bank.run()
+    assert {key for key, value in said.drained.rows if value is not None} == {table.PARTITION_KEY}
+
+
+def test_an_erasure_ends_pauses_at_the_accounts_also_those_that_are_over() -> None:
+    bank = nudged()
+    bank.hold(READY, "dispute", account_id="A-0009", ends_at=(READY + hours(1)).isoformat())
+    bank.tick(READY + hours(2))
+    bank.forget(READY + hours(3))
+    assert [each["kind"] for each in bank.run().orders()] == ["pause", "resume"]
+
+
 # --- idempotency, refusals, form
 
 

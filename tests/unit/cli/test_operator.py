@@ -20,7 +20,7 @@ from stream.engine import deliver, rerun
 from stream.engine.deliver import Delivery
 from stream.engine.embedded import PARTITIONS, EmbeddedBroker
 from stream.engine.partitioner import Partitioner, partition_of
-from stream.errors import ConfigurationError, EwsError, TopicsError
+from stream.errors import EwsError, RightsError, TopicsError
 
 _numbers = itertools.count()
 
@@ -149,7 +149,7 @@ def test_when_some_partitions_fail_those_that_have_it_are_told_and_the_same_id_m
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, ConfigurationError, "grant it Write"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, RightsError, "this login lacks Write on topic"),
         (KafkaError._MSG_TIMED_OUT, EwsError, "event e1 was not acknowledged in partition 2 of"),
     ],
 )

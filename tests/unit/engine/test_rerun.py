@@ -18,7 +18,7 @@ from stream.engine.embedded import PARTITIONS, EmbeddedBroker
 from stream.engine.journal import Entry, encode
 from stream.engine.partitioner import partition_of
 from stream.engine.step import Placement, Stage, StagesOf
-from stream.errors import CheckpointError, ConfigurationError, EngineError, TopicsError
+from stream.errors import CheckpointError, ConfigurationError, EngineError, RightsError, TopicsError
 from stream.settings import Settings
 from tests.kafka.toy import BAD, Counter, stages
 
@@ -196,7 +196,7 @@ def test_silence_is_not_taken_for_records_that_are_gone(monkeypatch: pytest.Monk
         (KafkaError._AUTO_OFFSET_RESET, CheckpointError),
         (KafkaError._TRANSPORT, EngineError),
         (KafkaError._ALL_BROKERS_DOWN, EngineError),
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, ConfigurationError),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, RightsError),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicsError),
     ],
 )
