@@ -39,7 +39,7 @@ from stream.engine.source import Delivery, Source
 from stream.engine.step import Stage, StagesOf
 from stream.engine.ticker import Ticker
 from stream.engine.watchdog import Watchdog
-from stream.errors import ConfigurationError, EwsError
+from stream.errors import ConfigurationError
 from stream.settings import Settings
 from stream.tables.compiled import compiled_before
 from stream.treatment import policy as policies
