@@ -204,6 +204,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         coordinator = self.consumer._coordinator  # aiokafka has no public name for it
         return "" if coordinator is None else str(coordinator.member_id)
 
+    @property
+    def generation(self) -> int:
+        """Which round of the group this worker is in: one more for each rebalance; -1 while it is in none."""
+        coordinator = self.consumer._coordinator
+        return -1 if coordinator is None else int(coordinator.generation)
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Stops handing out, and commits; the tasks live on, for the next assignment mostly returns them."""
 
@@ -243,7 +249,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                     f"the topics now have a partition {beyond[-1]}, they had {self.partitions}: keys lie elsewhere now: "
                     f"{CheckpointError.FRESH}."
                 )
-            log.info("assigned", tasks=[f"{stage}[{p}]" for stage, p in sorted(wanted)])
+            tasks = [f"{stage}[{p}]" for stage, p in sorted(wanted)]
+            log.info("assigned", generation=self.generation, tasks=tasks)
 
         await failstop.guarded("assignment", assign)
 
