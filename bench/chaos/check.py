@@ -28,6 +28,7 @@ READS = {"accounts": ACCOUNTS_INPUTS, "customers": CUSTOMERS_INPUTS}
 _BEGINS = {"signals": ("signal_id", "raised"), "nudges": ("nudge_id", "issued"), "escalations": ("escalation_id", "issued")}
 _PLACE = ("kafka_dlt-original-topic", "kafka_dlt-original-partition", "kafka_dlt-original-offset")
 
+_D: dict = {}
 Bag = Counter[bytes]
 """How often each record comes, by a digest of key, value and headers."""
 
@@ -79,6 +80,8 @@ def listen(topic: str, records: Iterable[Received]) -> Said:
         said.ends[record.partition] = record.offset + 1
         headers = dict(record.headers)
         said.ids[tuple(headers[name] for name in (_PLACE if topic == DEAD else ("ce_id",)))] += 1
+        if topic == "account-orders":
+            _D.setdefault(headers["ce_id"], []).append((record.partition, record.offset, record.timestamp, record.value))
         if topic in _BEGINS:
             name, first = _BEGINS[topic]
             value = json.loads(record.value or b"{}")
@@ -117,7 +120,8 @@ def check_sent(ends: Mapping[tuple[str, int], int], told: Told, found: Findings)
 
 def check_ids(topic: str, said: Said, found: Findings) -> None:
     """No id twice: of records and dead letters' places, of raised signals, of issued nudges and escalations."""
-    found.add(f"{topic}: ids that come twice", double=said.ids.total() - len(said.ids))
+    first = next((name for name, count in said.ids.items() if count > 1), ())
+    found.add(f"{topic}: ids that come twice, such as {first!r}", double=said.ids.total() - len(said.ids))
     found.add(f"{topic}: begun twice under one id", double=said.begun.total() - len(said.begun))
 
 
@@ -173,6 +177,7 @@ def check(job: Job, told: Told, found: Findings) -> tuple[dict[str, int], int]:
     live = {topic: listen(topic, job.client.scan(job.topic(topic))) for topic in OUTPUTS}
     ends |= {(topic, partition): end for topic in INNER for partition, end in live[topic].ends.items()}
     check_ranges((entry for _, entry in job.entries()), ends, found)
+    open("/tmp/dups.txt", "w").write("\n".join(repr(v) for v in _D.values() if len(v) > 1))
     for topic, said in live.items():
         check_ids(topic, said, found)
     aside = live[DEAD].records

@@ -36,8 +36,8 @@ class Faults:
         self._job = job
         self._supervisor = supervisor
         self.broker_kills = 0
-        self.bad_exits: list[str] = []
-        """Workers that were asked to stop and did not end with 0."""
+        self.stopped: list[tuple[str, int]] = []
+        """Workers that were asked to stop, and their exit codes."""
 
     def do(self, step: Step) -> Done:
         """Does one, after its pause."""
@@ -50,13 +50,13 @@ class Faults:
             case "kill -9 of all workers":
                 supervisor.kill(list(supervisor.workers))
             case "SIGTERM of a worker":
-                self._expect_0(step, supervisor.restart(step.worker))
+                self._note(step, supervisor.restart(step.worker))
             case "worker frozen beyond its session":
                 supervisor.freeze(step.worker, step.seconds)
             case "worker joins":
                 supervisor.join(step.worker)
             case "worker leaves":
-                self._expect_0(step, supervisor.leave(step.worker))
+                self._note(step, supervisor.leave(step.worker))
             case "killed and joined while restoring":
                 self._while_restoring(step.worker)
             case "kill -9 of a broker":
@@ -86,9 +86,9 @@ class Faults:
             self._cluster.wait_in_sync()  # two faults at once may cost acknowledged records; that is not promised
         return Done(step.kind, began, _now())
 
-    def _expect_0(self, step: Step, code: int | None) -> None:
-        if code not in (0, None):
-            self.bad_exits.append(f"w{step.worker} ended with {code} when asked to stop")
+    def _note(self, step: Step, code: int | None) -> None:
+        if code is not None:
+            self.stopped.append((f"w{step.worker}", code))
 
     def _while_restoring(self, number: int) -> None:
         """Kills a worker, lets another join while it reads its state back, and kills it again before it is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -62,10 +63,9 @@ def run(cluster: Cluster, job: Job, seed: int, steps: Sequence[Step], say: Calla
         codes = supervisor.stop()
     say("settled; checking ...")
     found = check.Findings()
-    for name, code in codes.items():
-        found.add(f"{name} ended with {code} when asked to stop", different=int(code != 0))
-    for line in faults.bad_exits:
-        found.add(line, different=1)
+    for name, code in [*codes.items(), *faults.stopped]:
+        # A worker that is only just starting has nothing to end in order yet.
+        found.add(f"{name} ended with {code} when asked to stop", different=int(code not in (0, -signal.SIGTERM)))
     for exit_ in supervisor.exits:
         # 1 is fail-stop, which a supervisor mends; anything else needs a person, and none of these faults should.
         found.add(f"{exit_.name} ended by itself with {exit_.code} after {exit_.at:.0f} s", different=int(exit_.code != 1))

@@ -15,6 +15,7 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     OffsetSpec,
 )
@@ -135,6 +136,10 @@ class Client:
         if names:
             _settle(self.admin.delete_topics(list(names)).values())
             wait_until(lambda: not set(names) & set(self.topics()), 30, f"the end of {', '.join(names)}")
+
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Gives a topic so many partitions in all."""
+        _settle(self.admin.create_partitions([NewPartitions(topic, count)]).values())
 
     def topic_id(self, name: str) -> str:
         """The topic's id, which a topic recreated under the same name does not share."""
