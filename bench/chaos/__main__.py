@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=26, help="of faults, about; settling and checking come after")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--rate", type=float, default=5_000, help="events a second, at most times")
-    parser.add_argument("--burst", type=float, default=20_000, help="events a second, a sixth of the time")
+    parser.add_argument("--burst", type=float, default=20_000, help="events a second for some seconds, at one fault in six")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plan", action="store_true", help="print the plan and do nothing")
     parser.add_argument("--keep", type=Path, help="an empty folder for the logs of workers and brokers, which stays")

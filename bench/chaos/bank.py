@@ -23,8 +23,12 @@ COUNTERS = {"payments": "payments", "bounces": "bounces", "missed-bills": "misse
 """The counts in an account's row, by topic."""
 BAD_EVERY, PROMISE_EVERY = 1_000, 400
 """One record in so many is rubbish; after one in so many somebody promises to pay."""
-_PER_ACCOUNT = 64
-"""Events of an account in the script (see Workload)."""
+_SHORT = 1_000_000
+"""Events up to which the script is three months long; beyond, a year: not ever more accounts, but more to tell of each."""
+_A_MONTH = 20
+"""Events that a month of the script brings for each of the accounts asked for (it is told from the middle on)."""
+BURST = 4.0
+"""Seconds for which a step's own rate holds."""
 
 Event = tuple[str, bytes, bytes]
 
@@ -45,17 +49,19 @@ class Told:
 
 
 class Bank:
-    """Sends until told to stop. `rate` may be changed meanwhile."""
+    """Sends until told to stop, now and then faster."""
 
     def __init__(self, job: Job, events: int, rate: float) -> None:
         """Enough accounts for so many events, so that the story is told to its end."""
         now = datetime.now(UTC)
+        months = 3 if events <= _SHORT else 12
         until = int(now.timestamp() * 1000) - 3_600_000
-        load = Workload(250 + events // _PER_ACCOUNT, (now - timedelta(days=90)).date(), INPUTS, until)
+        accounts = 250 + events // (_A_MONTH * months)
+        load = Workload(accounts, (now - timedelta(days=30 * months)).date(), INPUTS, until, months)
         self.told = Told()
-        self.rate = rate
-        self.seconds = 0.0
-        """How long it has been sending events."""
+        self._rate = rate
+        self._burst = (0.0, rate)
+        """Until when (monotonic), and at which rate."""
         self._job = job
         self._reference = list(load.reference())
         holders = {
@@ -78,6 +84,10 @@ class Bank:
         """Sends who holds which account."""
         self._produce(iter(self._reference), paced=False)
 
+    def hurry(self, rate: float) -> None:
+        """For some seconds, another rate."""
+        self._burst = (time.monotonic() + BURST, rate)
+
     def start(self) -> None:
         """Begins to send events, in a thread."""
         self._thread.start()
@@ -93,12 +103,10 @@ class Bank:
             raise RuntimeError("the bank's events ran out, or it does not end: workers were disturbed while idle")
 
     def _run(self) -> None:
-        started = time.monotonic()
         try:
             self._produce(self._events, paced=True)
         except BaseException as failure:
             self._failure = failure
-        self.seconds = time.monotonic() - started
 
     def _produce(self, records: Iterator[Event], *, paced: bool) -> None:
         """Writes records, stamped as they leave, and counts them. Raises if one is refused."""
@@ -116,7 +124,8 @@ class Bank:
         for number, (topic, key, value) in enumerate(records):
             if paced and number % 50 == 0:
                 # What it falls behind while a broker is away it makes up for: a bank's events do not go away.
-                due += 50 / self.rate
+                until, rate = self._burst
+                due += 50 / (rate if time.monotonic() < until else self._rate)
                 while (ahead := due - time.monotonic()) > 0:
                     producer.poll(min(ahead, 0.05))
                 if self._stopping.is_set():

@@ -53,7 +53,7 @@ class Step(NamedTuple):
     pause: float
     kind: str
     rate: float
-    """Events a second from the pause on."""
+    """Events a second, from the pause on and for some seconds."""
     worker: int = -1
     """Its number, where the fault is one worker's."""
     broker: str = ""

@@ -85,11 +85,12 @@ class Report:
             f"events           {self.events:,} in {self.seconds:.0f} s, {self.applied_per_second:,.0f}/s",
             f"accounts         {self.accounts:,}, whose own counts are the bank's",
             f"outputs          {', '.join(f'{count:,} {topic}' for topic, count in self.outputs.items())}",
-            f"slow disk        {self.slow_disk}",
             f"seed             {self.seed}",
             f"machine          {self.machine['cores']} cores, {self.machine['cpu']}; Apache Kafka {self.kafka}, "
             f"{self.brokers} broker{'s' if self.brokers > 1 else ''}",
         ]
+        if "slow disk" in self.faults:
+            lines.append(f"slow disk        {self.slow_disk}")
         lines += [f"WRONG            {line}" for line in self.wrong[:20]]
         if len(self.wrong) > 20:
             lines.append(f"WRONG            and {len(self.wrong) - 20} more")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from bench.chaos import check, plan, report
-from bench.chaos.bank import INPUTS, Bank
+from bench.chaos.bank import BURST, INPUTS, Bank
 from bench.chaos.faults import DISK_MS, Done, Faults
 from bench.chaos.plan import Step
 from bench.chaos.supervisor import Supervisor
@@ -40,8 +40,10 @@ def job_on(cluster: Cluster, folder: object, prefix: str = "chaos.") -> Job:
 
 def run(cluster: Cluster, job: Job, seed: int, steps: Sequence[Step], say: Callable[[str], None]) -> report.Report:
     """Plays the steps to the end and tells what was found."""
-    planned = sum((step.pause + 1.5 * plan.KINDS[step.kind].cost + 2) * step.rate for step in steps)
-    bank = Bank(job, int(planned + 60 * steps[-1].rate), steps[0].rate)
+    rate = min(step.rate for step in steps)
+    # What is planned may take longer on a machine that is slow.
+    supply = (1.5 * plan.seconds(steps) + 60) * rate + sum(BURST * step.rate for step in steps if step.rate > rate)
+    bank = Bank(job, int(supply), rate)
     bank.introduce()
     say(f"{bank.accounts:,} accounts; {len(steps)} faults in about {plan.seconds(steps):.0f} s, of seed {seed}")
     supervisor = Supervisor(job, (0, 1))
@@ -53,7 +55,7 @@ def run(cluster: Cluster, job: Job, seed: int, steps: Sequence[Step], say: Calla
         began = time.monotonic()
         began_ms = int(time.time() * 1000)
         for number, step in enumerate(steps, 1):
-            bank.rate = step.rate
+            bank.hurry(step.rate)
             done.append(faults.do(step))
             say(f"  {time.monotonic() - began:7.1f} s  {number:3} of {len(steps)}  {step!s:75} {bank.events:11,} events")
         bank.stop()

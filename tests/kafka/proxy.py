@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from concurrent.futures import Future
 from typing import Self
@@ -44,6 +46,9 @@ class Proxy:
         async def reset() -> int:
             count = len(self._writers) // 2
             for writer in self._writers:
+                # Without this, an abort ends the connection as if all had been said.
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 writer.transport.abort()
             return count
 
@@ -84,11 +89,11 @@ class Proxy:
         self._ready.set_result(server.sockets[0].getsockname()[1])
         await self._stop.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # connections close in the round after
 
     async def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         self._writers.add(to_client)
@@ -100,12 +105,17 @@ class Proxy:
             to_client.transport.abort()
             return
         self._writers.add(to_broker)
+        ways = [
+            asyncio.create_task(self._relay(client, to_broker, _Requests(self._watched))),
+            asyncio.create_task(self._relay(broker, to_client, None)),
+        ]
         try:
-            ways = (self._relay(client, to_broker, _Requests(self._watched)), self._relay(broker, to_client, None))
-            await asyncio.wait([asyncio.ensure_future(way) for way in ways], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             pass
         finally:
+            for way in ways:
+                way.cancel()
             for writer in (to_client, to_broker):
                 self._writers.discard(writer)
                 writer.transport.abort()
