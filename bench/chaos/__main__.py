@@ -19,7 +19,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "chaos.json"
 def main() -> int:
     """Entry point; the exit code."""
     parser = argparse.ArgumentParser(prog="bench.chaos", description="faults under load: nothing lost, nothing twice")
-    parser.add_argument("--minutes", type=float, default=26, help="of faults, about; settling and checking come after")
+    parser.add_argument("--minutes", type=float, default=plan.MINUTES, help="of faults, about; settling and checking come after")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--rate", type=float, default=5_000, help="events a second, at most times")
     parser.add_argument("--burst", type=float, default=20_000, help="events a second for some seconds, at one fault in six")

@@ -19,6 +19,8 @@ DELAY = 0.05
 DISK_MS = 15
 """Milliseconds that each write and sync of a slow disk waits."""
 
+_PATIENCE = 240.0
+
 
 class Done(NamedTuple):
     """A fault that was done; times in ms since 1970."""
@@ -83,7 +85,7 @@ class Faults:
             case other:
                 raise ValueError(other)
         if len(self._cluster.nodes) > 1:
-            self._cluster.wait_in_sync()  # two faults at once may cost acknowledged records; that is not promised
+            self._cluster.wait_in_sync(_PATIENCE)  # two faults at once may cost acknowledged records; that is not promised
         return Done(step.kind, began, _now())
 
     def _note(self, step: Step, code: int | None) -> None:
@@ -102,7 +104,7 @@ class Faults:
                 file.seek(seen)
                 return '"event": "assigned"' in file.read()
 
-        wait_until(restoring, 60, f"w{number} has tasks again", 0.01)
+        wait_until(restoring, _PATIENCE, f"w{number} has tasks again", 0.01)
         supervisor.join(min(set(range(10)) - set(supervisor.workers)))
         time.sleep(0.2)
         supervisor.kill([number])
@@ -111,7 +113,7 @@ class Faults:
         node.kill()
         self.broker_kills += 1
         time.sleep(seconds)
-        self._cluster.restart(node)
+        self._cluster.restart(node, _PATIENCE)
 
     def _committing(self) -> Broker:
         """The broker to which a worker just now says that a transaction ends."""
@@ -120,7 +122,7 @@ class Faults:
         def told() -> Broker | None:
             return next((node for node in self._cluster.nodes if asked[node.node].is_set()), None)
 
-        return wait_until(told, 60, "a commit", 0.0005)
+        return wait_until(told, _PATIENCE, "a commit", 0.0005)
 
     def _broker(self, which: str) -> Broker:
         if which.isdigit():
@@ -131,10 +133,10 @@ class Faults:
                 if which == "leader":
                     return self._cluster.leader(self._job.topic("payments"), 0)
                 return self._cluster.coordinator(self._job.settings().group)
-            except KafkaException:
+            except (KafkaException, KeyError):  # a broker that has just come back does not know its topics yet
                 return None
 
-        return wait_until(found, 60, f"a {which}")
+        return wait_until(found, _PATIENCE, f"a {which}")
 
     def _proxy(self, step: Step) -> Proxy:
         proxy = self._broker(step.broker).proxy

@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterable
 from typing import NamedTuple
 
+MINUTES = 24
+"""Of faults, in a full run."""
 MOST = 4
 """Workers at most; a run begins with two."""
 SESSION = 6.0

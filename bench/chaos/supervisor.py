@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 from tests.kafka import Process
 from tests.kafka.job import Job
 
+_GRACE = 60.0
+"""Seconds for an orderly end; then SIGKILL."""
+
 
 class Exit(NamedTuple):
     """A worker ended that nobody had ended."""
@@ -73,7 +76,7 @@ class Supervisor:
         if not worker.running:
             self._note(number, worker)
             return None
-        return worker.stop()
+        return worker.stop(_GRACE)
 
     def join(self, number: int) -> None:
         """A further worker."""
@@ -91,7 +94,7 @@ class Supervisor:
         """Ends all workers in order (SIGTERM); their exit codes."""
         with self._lock:
             self._stopping.set()
-        codes = {f"w{number}": worker.stop() for number, worker in self.workers.items()}
+        codes = {f"w{number}": worker.stop(_GRACE) for number, worker in self.workers.items()}
         self._stopped.set()
         self._thread.join()
         return codes

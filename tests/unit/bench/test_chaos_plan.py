@@ -41,7 +41,7 @@ def test_faults_ask_only_of_workers_and_brokers_that_are_there(seed: int, broker
 
 @given(SEEDS)
 def test_a_full_run_brings_every_fault_and_more_than_a_hundred_kills_and_fifty_rebalances(seed: int) -> None:
-    steps = plan.schedule(seed, 26 * 60)
+    steps = plan.schedule(seed, plan.MINUTES * 60)
     kinds = Counter(step.kind for step in steps)
     assert set(kinds) == set(plan.KINDS)
     kills = kinds["kill -9 of a worker"] + 2 * kinds["killed and joined while restoring"] + kinds["kill -9 of all workers"]
