@@ -26,7 +26,8 @@ OUTPUTS = ("signals", "nudges", "escalations", "decisions", DEAD, "account-facts
 INNER = ("signals", "account-facts", "account-orders")
 """What the stages tell each other."""
 READS = {"accounts": ACCOUNTS_INPUTS, "customers": CUSTOMERS_INPUTS}
-_BEGINS = {"signals": ("signal_id", "raised"), "nudges": ("nudge_id", "issued"), "escalations": ("escalation_id", "issued")}
+_BEGINS = {"signals": ("signal_id", "raised"), "nudges": ("nudge_id", "issued")}
+"""What must begin once. Not escalations: one that nobody answers is issued again, urgently, under its id."""
 _PLACE = ("kafka_dlt-original-topic", "kafka_dlt-original-partition", "kafka_dlt-original-offset")
 
 Bag = Counter[bytes]
@@ -57,7 +58,7 @@ class Said:
     ids: Counter[tuple[bytes, ...]] = field(default_factory=Counter)
     """Record ids; of dead letters, the places where the records lie."""
     begun: Counter[str] = field(default_factory=Counter)
-    """Ids of signals raised, of nudges and escalations issued."""
+    """Ids of signals raised and of nudges issued."""
     ends: dict[int, int] = field(default_factory=dict)
     """By partition, the offset after the last record."""
 
@@ -117,7 +118,7 @@ def check_sent(ends: Mapping[tuple[str, int], int], told: Told, found: Findings)
 
 
 def check_ids(topic: str, said: Said, found: Findings) -> None:
-    """No id twice: of records and dead letters' places, of raised signals, of issued nudges and escalations."""
+    """No id twice: of records and dead letters' places, of raised signals, of issued nudges."""
     first = next((name for name, count in said.ids.items() if count > 1), ())
     found.add(f"{topic}: ids that come twice, such as {first!r}", double=said.ids.total() - len(said.ids))
     found.add(f"{topic}: begun twice under one id", double=said.begun.total() - len(said.begun))
