@@ -40,7 +40,7 @@ bench: $(VENV)/.ready-dev ## what an event costs the detectors, a signal the cus
 	@$(PYTHON_BIN) -m bench.throughput $(ARGS)
 	@$(PYTHON_BIN) -m bench.limits
 
-chaos: $(VENV)/.ready-dev ## kill -9 under load, again and again: nothing lost, nothing twice
+chaos: $(VENV)/.ready-dev ## half an hour of kills, freezes and cut lines under load: nothing lost, nothing twice
 	@$(PYTHON_BIN) -m tests.kafka
 	@$(PYTHON_BIN) -m bench.chaos $(ARGS)
 

@@ -22,12 +22,17 @@ class Workload:
     """
 
     def __init__(
-        self, accounts: int, start: date = date(2026, 1, 1), topics: tuple[str, ...] = TOPICS, until_ms: int | None = None
+        self,
+        accounts: int,
+        start: date = date(2026, 1, 1),
+        topics: tuple[str, ...] = TOPICS,
+        until_ms: int | None = None,
+        months: int = 3,
     ) -> None:
-        """Three months from `start`; events of other topics, and those delivered after `until_ms`, are left out."""
+        """So many months from `start`; events of other topics, and those delivered after `until_ms`, are left out."""
         script = [
             (event.topic, event.key, msgspec.json.encode(event.value))
-            for event in simulate(7, _BANK, start, 3)
+            for event in simulate(7, _BANK, start, months)
             if event.topic in topics and (until_ms is None or event.timestamp_ms <= until_ms)
         ]
         self._reference = {(topic, key): value for topic, key, value in script if topic in ("accounts", "customers")}

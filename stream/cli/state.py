@@ -52,7 +52,7 @@ def inspect(
     """Prints what is remembered of an account or a customer, by field; what is empty is left out, and ids are hidden."""
     from stream.agents.beside import PREFIX
     from stream.engine import rerun
-    from stream.engine.checks import STAGES
+    from stream.rights import STAGES
     from stream.tables import readable
     from stream.tables.accounts import EVIDENCE_KEY, PROFILE_KEY
 
@@ -137,7 +137,7 @@ def export(
     """Writes the rows and positions of both stages, each task's as of its last commit: what a replay can begin with."""
     from stream.engine import export as files
     from stream.engine import rerun
-    from stream.engine.checks import STAGES
+    from stream.rights import STAGES
 
     loaded = settings.load(bootstrap=bootstrap, app=app, topic_prefix=topic_prefix)
     numbers = _partitions(loaded, partition)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import uuid
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -56,6 +56,22 @@ class _Waiting:
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.targets: dict[str, int] | None = None
+
+
+def common(written: Mapping[TaskKey, Mapping[str, int]], readers: Mapping[str, Sequence[str]]) -> dict[tuple[str, int], int]:
+    """By topic and partition, how far all its readers have written what they made of it.
+
+    Nothing where one of them has written nothing yet: the group's offsets bear witness that there was state, and a task that
+    comes back without any must not be told so by its neighbour.
+    """
+    found: dict[tuple[str, int], int] = {}
+    for topic, stages in readers.items():
+        for number in {partition for _, partition in written}:
+            positions = [written.get((stage, number), {}).get(topic) for stage in stages]
+            known = [position for position in positions if position is not None]
+            if len(known) == len(stages):
+                found[topic, number] = min(known)
+    return found
 
 
 class Source(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -257,6 +273,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         coordinator = self.consumer._coordinator  # aiokafka has no public name for it
         return "" if coordinator is None else str(coordinator.member_id)
 
+    @property
+    def generation(self) -> int:
+        """Which round of the group this worker is in: one more for each rebalance; -1 while it is in none."""
+        coordinator = self.consumer._coordinator
+        return -1 if coordinator is None else int(coordinator.generation)
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Stops handing out, and commits; the tasks live on, for the next assignment mostly returns them."""
 
@@ -298,7 +320,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                     f"{CheckpointError.FRESH}."
                 )
             self.joined = True
-            log.info("assigned", tasks=[f"{stage}[{p}]" for stage, p in sorted(wanted)])
+            tasks = [f"{stage}[{p}]" for stage, p in sorted(wanted)]
+            log.info("assigned", generation=self.generation, tasks=tasks)
 
         await failstop.guarded("assignment", assign)
 
@@ -545,12 +568,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _report_offsets(self) -> None:
         """Tells the group how far we are. Only monitoring reads it: the truth is in the checkpoint."""
-        offsets: dict[TopicPartition, int] = {}
-        for runner in self.runners.values():
-            for topic, position in runner.committed.items():
-                partition = self.tp(topic, runner.task.placement.partition)
-                offsets[partition] = min(position, offsets.get(partition, position))
-        offsets = {partition: offset for partition, offset in offsets.items() if partition in self._assigned}
+        written = {key: runner.committed for key, runner in self.runners.items()}
+        offsets = {
+            partition: offset
+            for (topic, number), offset in common(written, self._readers).items()
+            if (partition := self.tp(topic, number)) in self._assigned
+        }
         if not offsets:
             return
         try:

@@ -17,6 +17,7 @@ from stream.engine import checkpoint, rerun
 from tests.integration.conftest import MakeBroker
 from tests.kafka import Broker, Message, Process, wait_until
 from tests.kafka.broker import COMPACT_NOW
+from tests.kafka.cluster import Cluster
 from tests.kafka.job import PARTITIONS, Job
 from tests.kafka.toy import BAD, expected, stages
 
@@ -180,6 +181,33 @@ def test_records_that_expired_unread_stop_the_worker(job: Job) -> None:
     assert "expired before they were read" in worker.log()
 
 
+def test_partitions_added_under_a_running_worker_stop_it(job: Job) -> None:
+    """Keys would lie elsewhere from then on: their state with one worker, their events with another."""
+    produce(job, keys(2_000))
+    worker = job.start()
+    job.wait_applied(["payments"])
+    job.client.add_partitions(job.topic("payments"), PARTITIONS + 1)
+    assert worker.wait(90) == 3, worker.tail()
+    assert "keys lie elsewhere now" in worker.log()
+    worker = job.start()
+    assert worker.wait(60) == 3
+    assert "partition counts differ" in worker.log()
+
+
+def test_partitions_added_to_all_topics_under_a_checkpoint_stop_the_worker(job: Job) -> None:
+    produce(job, keys(2_000))
+    worker = job.start()
+    job.wait_applied(["payments"])
+    worker.terminate()
+    worker.wait(30)
+    prefix = job.env["EWS_TOPIC_PREFIX"]
+    for topic in [name for name in job.client.topics() if name.startswith(prefix) and name != f"{prefix}configs"]:
+        job.client.add_partitions(topic, PARTITIONS + 1)
+    worker = job.start()
+    assert worker.wait(60) == 3
+    assert f"the state was made with {PARTITIONS} partitions, the topics have {PARTITIONS + 1}" in worker.log()
+
+
 def test_missing_topics_are_told_with_the_command_that_makes_them(broker: Broker, prefix: str, tmp_path: Path) -> None:
     toy = Job(broker, tmp_path, prefix, TOY)
     worker = toy.start()
@@ -315,6 +343,37 @@ def test_a_broker_that_goes_away_and_comes_back_costs_nothing(make_broker: MakeB
     finally:
         toy.close()
         print(toy.tails())
+
+
+def test_partitions_without_a_leader_are_waited_out_or_stop_the_worker_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Topics that lie on one broker each, and that broker is gone for a while; the other two go on."""
+    with Cluster(tmp_path / "brokers", 3) as cluster:
+        toy = Job(cluster, tmp_path / "job", program=TOY)
+        try:
+            toy.create_topics()
+            chosen = keys(20_000)
+            produce(toy, chosen[:10_000])
+            toy.start()
+            toy.wait_for("signals", 100)
+            node = wait_until(lambda: cluster.leader(toy.topic("payments"), 0), 30, "the leader")
+            node.kill()
+            gone = time.monotonic()
+
+            def supervised() -> bool:
+                if not toy.workers[-1].running:
+                    assert toy.workers[-1].returncode == 1, toy.workers[-1].tail()
+                    toy.start()
+                return time.monotonic() - gone > 15
+
+            wait_until(supervised, 60, "a while without that broker", 0.2)
+            assert cluster.leader(toy.topic("payments"), 0) is None
+            cluster.restart(node)
+            produce(toy, chosen[10_000:])
+            wait_until(lambda: supervised() and len(toy.read("signals")) >= len(expected(chosen)), 120, "all signals", 0.5)
+            assert_exact(toy, chosen)
+        finally:
+            toy.close()
+            print(toy.tails())
 
 
 def test_the_checkpoint_is_the_last_record_of_every_commit(job: Job) -> None:

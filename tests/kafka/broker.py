@@ -1,4 +1,7 @@
-"""One Kafka node (KRaft, broker and controller in one) on loopback: start, kill, freeze, start again."""
+"""One Kafka node (KRaft, broker and controller in one) on loopback: start, kill, freeze, start again.
+
+Alone, or a member of a cluster (tests/kafka/cluster.py).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
@@ -18,13 +22,13 @@ from typing import Literal, Self
 from tests.kafka.client import Client
 from tests.kafka.prepare import Installation, prepare
 from tests.kafka.process import Process
+from tests.kafka.proxy import Proxy
 from tests.kafka.security import Certificates, Security, listener_settings, make_certificates
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 SETTINGS = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "OPEN",
     "auto.create.topics.enable": "false",
@@ -105,6 +109,21 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
+def new_cluster_id() -> str:
+    """A name that no other cluster has."""
+    return base64.urlsafe_b64encode(os.urandom(15) + b"\1").decode().rstrip("=").replace("-", "A")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node's place in a cluster."""
+
+    node: int
+    controllers: Mapping[int, int]
+    """Controller ports by node id."""
+    cluster_id: str
+
+
 class Broker:
     """One node with its own data, on ports that outlive restarts. A context manager: started, then closed."""
 
@@ -115,13 +134,24 @@ class Broker:
         security: Security | None = None,
         settings: Mapping[str, str] | None = None,
         installation: Installation | None = None,
+        member: Member | None = None,
+        proxy: Proxy | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """Nothing runs yet. Data, certificates and logs go into `folder`; `settings` override `SETTINGS`."""
+        """Nothing runs yet. Data, certificates and logs go into `folder`; `settings` override `SETTINGS`.
+
+        With `proxy`, a further listener tells clients the proxy's port as its own. `env` is added to the node's environment.
+        """
         self.folder = folder
         self.security = security
         self.certificates: Certificates | None = None
         self.installation = installation or prepare()
         self._settings = dict(settings or {})
+        self._member = member
+        self.node = member.node if member else 1
+        """Its id."""
+        self.proxy = proxy
+        self._env = dict(env or {})
         self._process: Process | None = None
         self._ports: dict[str, int] = {}
 
@@ -129,6 +159,12 @@ class Broker:
     def bootstrap(self) -> str:
         """`host:port` of the open listener."""
         return f"127.0.0.1:{self._ports['OPEN']}"
+
+    @property
+    def proxied_bootstrap(self) -> str:
+        """`host:port` of the proxy."""
+        assert self.proxy is not None, "this broker has no proxy"
+        return f"127.0.0.1:{self.proxy.port}"
 
     @property
     def sasl_bootstrap(self) -> str:
@@ -176,6 +212,10 @@ class Broker:
         """Starts the node and waits until it answers a client; `BrokerError` after `timeout` seconds."""
         assert self._process is None, "already started"
         deadline = time.monotonic() + timeout
+        if self._member:
+            self.begin()
+            self.await_answer(deadline)
+            return
         if self._ports:
             self._fence_the_dead(deadline)
             self._launch(deadline)
@@ -191,6 +231,12 @@ class Broker:
                 shutil.rmtree(self.folder / "data")
             else:
                 return
+
+    def begin(self) -> None:
+        """Starts a cluster's node, without waiting: it answers once there is a majority of controllers."""
+        if not self._ports:
+            self._format()
+        self._spawn()
 
     def stop(self, timeout: float = 30) -> None:
         """Ends the node in order, as an operator would; after `timeout` seconds by force. The data stays."""
@@ -246,13 +292,22 @@ class Broker:
         listeners = {"OPEN": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"}
         if self.security:
             listeners |= {"LOGIN": "SASL_SSL", "MTLS": "SSL"}
+        if self.proxy:
+            listeners["PROXIED"] = "PLAINTEXT"
         self._ports = dict(zip(listeners, free_ports(len(listeners)), strict=True))
-        addresses = {name: f"{name}://127.0.0.1:{port}" for name, port in self._ports.items()}
+        advertised = {name: port for name, port in self._ports.items() if name != "CONTROLLER"}
+        if self.proxy:
+            self.proxy.aim(self._ports["PROXIED"])
+            advertised["PROXIED"] = self.proxy.port
+        if self._member:
+            self._ports["CONTROLLER"] = self._member.controllers[self.node]
+        controllers = self._member.controllers if self._member else {self.node: self._ports["CONTROLLER"]}
         settings = SETTINGS | {
-            "listeners": ",".join(addresses.values()),
-            "advertised.listeners": ",".join(a for name, a in addresses.items() if name != "CONTROLLER"),
+            "node.id": str(self.node),
+            "listeners": _addresses(self._ports),
+            "advertised.listeners": _addresses(advertised),
             "listener.security.protocol.map": ",".join(f"{n}:{kind}" for n, kind in listeners.items()),
-            "controller.quorum.voters": f"1@127.0.0.1:{self._ports['CONTROLLER']}",
+            "controller.quorum.voters": ",".join(f"{node}@127.0.0.1:{port}" for node, port in controllers.items()),
             "log.dirs": str(self.folder / "data"),
         }
         if self.security:
@@ -264,7 +319,7 @@ class Broker:
         properties = self.folder / "server.properties"
         # In Java's properties format a backslash escapes; nothing else in our values needs care.
         properties.write_text("".join(f"{k}={v}\n".replace("\\", "\\\\") for k, v in settings.items()))
-        cluster = base64.urlsafe_b64encode(os.urandom(15) + b"\1").decode().rstrip("=").replace("-", "A")
+        cluster = self._member.cluster_id if self._member else new_cluster_id()
         arguments = ["format", "--cluster-id", cluster, "--config", str(properties)]
         for user, password in (self.security.users if self.security else {}).items():
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
@@ -315,15 +370,22 @@ class Broker:
             controller.kill()
 
     def _launch(self, deadline: float) -> None:
+        self._spawn()
+        self.await_answer(deadline)
+
+    def _spawn(self) -> None:
         for name in ("broker.out", "broker.err"):
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / name).rename(self.folder / f"{name}.before")
         command = self.installation.command(
             "kafka.Kafka", str(self.folder / "server.properties"), options=self._options()
         )
-        self._process = process = Process(command, self.folder, "broker")
+        self._process = Process(command, self.folder, "broker", {**os.environ, **self._env} if self._env else None)
+
+    def await_answer(self, deadline: float) -> None:
+        """Returns once the node answers a client; BrokerError, and its end, at `deadline` (monotonic)."""
         try:
-            self._await_answer(process, deadline)
+            self._await_answer(self._running(), deadline)
         except BaseException:
             self.kill()
             raise
@@ -340,6 +402,10 @@ class Broker:
                 return
             time.sleep(0.05)
         raise BrokerError(f"the broker does not answer:\n{process.tail()}")
+
+
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
 
 
 def _listens(port: int) -> bool:

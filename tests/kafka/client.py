@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from confluent_kafka.admin import (
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     OffsetSpec,
 )
@@ -136,6 +137,10 @@ class Client:
             _settle(self.admin.delete_topics(list(names)).values())
             wait_until(lambda: not set(names) & set(self.topics()), 30, f"the end of {', '.join(names)}")
 
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Gives a topic so many partitions in all."""
+        _settle(self.admin.create_partitions([NewPartitions(topic, count)]).values())
+
     def topic_id(self, name: str) -> str:
         """The topic's id, which a topic recreated under the same name does not share."""
         [described] = _settle(self.admin.describe_topics(TopicCollection([name])).values())
@@ -232,7 +237,16 @@ class Client:
         self, topic: str, *, read_committed: bool = True, timeout: float = 60
     ) -> dict[int, list[Received]]:
         """Every record by partition, up to the end as it is now: the last stable one if `read_committed`."""
-        count = self.topics()[topic]
+        records: dict[int, list[Received]] = {partition: [] for partition in range(self.topics()[topic])}
+        for record in self.scan(topic, read_committed=read_committed, timeout=timeout):
+            records[record.partition].append(record)
+        return records
+
+    def scan(self, topic: str, *, read_committed: bool = True, timeout: float = 60) -> Iterator[Received]:
+        """The same as they come, for topics that are too long for a list: partitions interleave, each is in order.
+
+        `timeout` is how long nothing at all may come.
+        """
         consumer = Consumer(
             self.config
             | {
@@ -244,10 +258,9 @@ class Client:
                 "fetch.wait.max.ms": 20,
             }
         )
-        records: dict[int, list[Received]] = {partition: [] for partition in range(count)}
         try:
             ends, starts = dict[int, int](), list[TopicPartition]()
-            for partition in records:
+            for partition in range(self.topics()[topic]):
                 low, high = _watermarks(consumer, TopicPartition(topic, partition), timeout)
                 ends[partition] = high
                 if high > low:
@@ -256,9 +269,12 @@ class Client:
             reading = {start.partition for start in starts}
             deadline = time.monotonic() + timeout
             while reading:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{topic} could not be read to its end within {timeout} s")
-                for message in consumer.consume(10_000, 0.1):
+                messages = consumer.consume(10_000, 0.1)
+                if messages:
+                    deadline = time.monotonic() + timeout
+                elif time.monotonic() > deadline:
+                    raise TimeoutError(f"{topic} could not be read to its end: nothing came for {timeout} s")
+                for message in messages:
                     partition, offset, error = _place(message)
                     if error is not None:
                         if error.code() != KafkaError._PARTITION_EOF:
@@ -266,12 +282,11 @@ class Client:
                         reading.discard(partition)
                         continue
                     if offset < ends[partition]:
-                        records[partition].append(_received(message))
+                        yield _received(message)
                     if offset + 1 >= ends[partition]:
                         reading.discard(partition)
         finally:
             consumer.close()
-        return records
 
     def read_flat(self, topic: str, *, read_committed: bool = True) -> list[Received]:
         """The same in one list, partition after partition."""

@@ -12,6 +12,7 @@ from stream import settings
 from stream.engine import checks, journal
 from tests.kafka.broker import Broker
 from tests.kafka.client import Client, Message, Received, wait_until
+from tests.kafka.cluster import Cluster
 from tests.kafka.process import Process
 
 PARTITIONS = 4
@@ -22,7 +23,7 @@ class Job:
 
     def __init__(
         self,
-        broker: Broker,
+        broker: Broker | Cluster,
         folder: Path,
         prefix: str = "",
         program: tuple[str, ...] = ("-m", "stream", "worker"),
@@ -65,7 +66,7 @@ class Job:
         """What `ews topics create` does."""
         loaded = self.settings()
         admin = checks.Admin(loaded)
-        admin.create(checks.wanted(loaded), 1)
+        admin.create(checks.wanted(loaded), loaded.replication)
         admin.find_settled([topic.name for topic in checks.wanted(loaded)])
 
     def start(self, name: str | None = None, **env: str) -> Process:
