@@ -708,6 +708,9 @@ class AccountsStep:
             except (ValueError, RecursionError, OverflowError):
                 refused.append(Refused(index, Reason.BAD_JSON, "not a tick"))
                 continue
+            if tick.at > record.timestamp + AHEAD:
+                refused.append(Refused(index, Reason.TOO_FAR_AHEAD, ""))
+                continue
             if tick.stage == STAGE and tick.partition == self._placement.partition:
                 self._pass_time(tick.at, "payments" in tick.live_feeds, envelope.traceparent_of(record.headers))
         return refused

@@ -554,3 +554,22 @@ def test_warm_up_compiles_all_that_the_stream_needs() -> None:
     restored = new()
     restored.restore(step.drain().rows)
     assert [len(function.signatures) for function in functions] == before
+
+
+@pytest.mark.parametrize("at", [10**18, 10**28, -(10**18), 2**63])
+def test_a_tick_of_no_time_that_a_calendar_has_is_refused_and_moves_nothing(at: int) -> None:
+    step = new()
+    run(step, [account(), missed("m1", 5)])
+    before = step.clock
+    value = json.dumps({"stage": "accounts", "partition": 0, "at": at, "caught_up": True, "live_feeds": ["payments"]}).encode()
+    assert [one.reason for one in step.apply("ticks", [Rec(0, ms(6), None, value)])] == [Reason.BAD_JSON]
+    assert step.clock == before
+    run(step, [tick(100)])
+
+
+def test_a_tick_more_than_a_day_ahead_of_its_record_is_refused() -> None:
+    step = new()
+    run(step, [account(), tick(1)])
+    topic, ahead = tick(9)
+    assert [one.reason for one in step.apply(topic, [ahead._replace(timestamp=ms(7.9))])] == [Reason.TOO_FAR_AHEAD]
+    assert step.clock == ms(1)
