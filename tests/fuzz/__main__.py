@@ -14,7 +14,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first life's seed")
     parser.add_argument("--only", type=int, metavar="SEED", help="run this life alone")
     parser.add_argument("--stage", choices=("accounts", "customers"), default="accounts", help="the stage of --only")
-    parser.add_argument("--coverage", type=int, metavar="SECONDS", help="let atheris look for new ways through the decoders instead")
+    parser.add_argument("--coverage", type=int, metavar="SECONDS", help="have atheris search the decoders instead")
     args = parser.parse_args()
     if args.coverage is not None:
         from tests.fuzz import coverage

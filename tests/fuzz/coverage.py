@@ -69,7 +69,8 @@ def fuzz(seconds: int, seed: int) -> int:
         folder = Path(name)
         seeds(folder)
         # In a process of its own: libFuzzer ends the one it runs in.
-        flags = [f"-max_total_time={seconds}", f"-seed={seed + 1}", "-max_len=4096", "-timeout=20", f"-artifact_prefix={Path.cwd()}/"]
+        flags = [f"-max_total_time={seconds}", f"-seed={seed + 1}", "-max_len=4096", "-timeout=20"]
+        flags.append(f"-artifact_prefix={Path.cwd()}/")
         return int(subprocess.run([sys.executable, "-m", __name__, *flags, str(folder)], check=False).returncode != 0)
 
 

@@ -199,8 +199,8 @@ _PLANTED_VALUES: list[Any] = [
 ]  # fmt: skip
 _WIDE: list[Any] = [
     "é" * 64, "😀" * 64, "😀" * 65, "😀" * 1000, "A\u030a", "\u00c5", "\u212b", "\u202e" + "x" * 20, "\u2066x\u2069", "x" * 64,
-    "x" * 65, "x" * 1000, "x" * 1001, 10**18, 10**18 - 1, -(10**18), "9" * 15, "9999999999999999.99", "999999999999999.9999", 2**53,
-    2**63 - 1, -(2**63), 1e22, 5e-324, "9998-12-31T23:59:59Z", "1900-01-01T00:00:00Z", "9998-12-31", "1900-01-01",
+    "x" * 65, "x" * 1000, "x" * 1001, 10**18, 10**18 - 1, -(10**18), "9" * 15, "9999999999999999.99", "999999999999999.9999",
+    2**53, 2**63 - 1, -(2**63), 1e22, 5e-324, "9998-12-31T23:59:59Z", "1900-01-01T00:00:00Z", "9998-12-31", "1900-01-01",
     "2026-03-29T01:30:00+01:00", "2026-03-04T10:11:12-23:59", [None] * 1001, [PLANTED] * 1000,
 ]  # fmt: skip
 
@@ -267,9 +267,11 @@ def _twice(maker: Maker, topic: str, key: bytes | None, value: dict[str, Any]) -
 
 
 _BITS = (
-    b'"', b"\\", b"{", b"}", b"[", b",", b":", b"\x00", b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xed\xa0\x80",
-    b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"\\u0000", b"\\ud800", b"\\ud83d\\ude00", b"\\udc00\\ud800", b"\\x", b"\\u12",
-    b"NaN", b"Infinity", b"1e999", b"//", b"\r\n", b"\x0b", PLANTED.encode(), b"\xe2\x80\xae", b"null", b"1" * 400,
+    b'"', b"\\", b"{", b"}", b"[", b",", b":", b"\x00", b"\xff", b"\xc0\xaf", b"\xe0\x80\xaf",
+    b"\xf0\x80\x80\xaf", b"\xed\xa0\x80",
+    b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"\\u0000", b"\\ud800", b"\\ud83d\\ude00", b"\\udc00\\ud800",
+    b"\\x", b"\\u12", b"NaN", b"Infinity", b"1e999", b"//", b"\r\n", b"\x0b", PLANTED.encode(),
+    b"\xe2\x80\xae", b"null", b"1" * 400,
 )  # fmt: skip
 
 
@@ -347,8 +349,9 @@ _CONTENT_TYPES = [
 def _headers(maker: Maker, topic: str, key: bytes | None, value: dict[str, Any]) -> Sent:
     """Headers without a value, twice, large, or that say what only the job may say."""
     odd: list[tuple[str, Any]] = [
-        ("", b""), ("x", None), ("ews-reason", PLANTED.encode()), ("kafka_dlt-original-topic", b"elsewhere"), ("content-type", None),
-        ("traceparent", PLANTED.encode()), ("ews-redriven", b"x"), ("big", b"x" * 5_000), (PLANTED, PLANTED.encode()),
+        ("", b""), ("x", None), ("ews-reason", PLANTED.encode()), ("kafka_dlt-original-topic", b"elsewhere"),
+        ("content-type", None), ("traceparent", PLANTED.encode()), ("ews-redriven", b"x"), ("big", b"x" * 5_000),
+        (PLANTED, PLANTED.encode()),
     ]  # fmt: skip
     record = maker.sent(key, value)
     if maker.random.random() < 0.5:
@@ -368,10 +371,15 @@ def _key(maker: Maker, topic: str, key: bytes | None, value: dict[str, Any]) -> 
     return maker.sent(maker.random.choice(odd), value)
 
 
+_ODD_IDS = (
+    "A\u030a", "\u00c5", "\u212b", "\u202eA", "😀" * 64, "😀" * 65, "a\u200bb", " ", "", "\x00", "*", "a\nb", "é", "x" * 64,
+)  # fmt: skip
+
+
 def _own_id(maker: Maker, topic: str, key: bytes | None, value: dict[str, Any]) -> Sent:
     """An odd id, and the key that goes with it."""
     name = "account_id" if topic in STAGES["accounts"] else "customer_id"
-    odd = maker.random.choice(("A\u030a", "\u00c5", "\u212b", "\u202eA", "😀" * 64, "😀" * 65, "a\u200bb", " ", "", "\x00", "*", "a\nb", "é", "x" * 64))
+    odd = maker.random.choice(_ODD_IDS)
     value[name] = odd
     return maker.sent(odd.encode(), value)
 
@@ -394,8 +402,8 @@ def _tombstone(maker: Maker, topic: str, key: bytes | None, value: dict[str, Any
 
 
 _MUTATIONS = (
-    _replace, _remove, _add, _swap, _contradict, _twice, _bytes, _cut, _noise, _deep, _huge, _wrap, _headers, _prefix, _key, _own_id,
-    _time, _tombstone,
+    _replace, _remove, _add, _swap, _contradict, _twice, _bytes, _cut, _noise, _deep, _huge, _wrap, _headers, _prefix, _key,
+    _own_id, _time, _tombstone,
 )  # fmt: skip
 _WEIGHTS = (40, 6, 5, 4, 1, 5, 14, 3, 2, 2, 2, 6, 3, 2, 4, 2, 3, 1)
 
