@@ -573,3 +573,17 @@ def test_a_tick_more_than_a_day_ahead_of_its_record_is_refused() -> None:
     topic, ahead = tick(9)
     assert [one.reason for one in step.apply(topic, [ahead._replace(timestamp=ms(7.9))])] == [Reason.TOO_FAR_AHEAD]
     assert step.clock == ms(1)
+
+
+def test_an_id_that_is_used_again_does_not_change_the_words_of_what_was_found_before_it() -> None:
+    """A bank that gives two bills one event id gets the same outputs however its records were cut into chunks."""
+    before = [account(), missed("e", 1, category="rent"), *(payment(f"p{n}", 1.1) for n in range(20))]
+    chunk = [missed("m", 3, category="rent", counterparty_id="P3")[1], missed("e", 4, bill_id="other", category="energy")[1]]
+    whole, parts = new(), new()
+    run(whole, before)
+    run(parts, before)
+    assert whole.apply("missed-bills", chunk) == []
+    one_by_one = run(parts, [("missed-bills", one) for one in chunk])
+    assert values(one_by_one)[0]["reasons"][0]["event_ids"] == ["e", "m"]
+    assert "energy" not in values(one_by_one)[0]["reasons"][0]["text"]
+    assert whole.drain().outputs == one_by_one
