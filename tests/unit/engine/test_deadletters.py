@@ -44,7 +44,7 @@ def size(letter: Output) -> int:
         (b"k", b"v", (("h", b"x" * LIMIT),)),
         (b"k", b"v", (("h" * LIMIT, b""),)),
         (b"k", b"v", (("\U0001f600" * (LIMIT // 4), b""),)),
-        (b"k", b"v", (("", b""),) * (LIMIT // 3)),
+        (b"k", b"v", (("", b""),) * LIMIT),
         (b"k", b"v" * (LIMIT - RESERVE - 60), (("h", b"1"), ("none", None))),
     ],
     ids=range(12),
