@@ -594,3 +594,15 @@ def test_words_of_a_later_event_of_the_chunk_do_not_get_into_what_was_found_befo
     assert said_["reasons"][0]["event_ids"] == ["e", "m"]
     assert "salary" not in said_["reasons"][0]["text"]
     assert whole.drain().outputs == one_by_one
+
+
+def test_a_payment_with_the_id_of_a_bill_is_another_event() -> None:
+    """Its words do not take the place of the bill's, and its reversal does not take the bill back."""
+    step = new()
+    run(step, [account(), missed("e", 1, category="rent", counterparty_id="L1")])
+    part = {"amount": "9.50", "amount_due": "620.00", "due_date": iso(2)[:10], "counterparty_id": "P9", "category": "salary"}
+    assert run(step, [payment("e", 2, **part), payment("e", 2.1, status="reversed", **part)]) == []
+    log = [payment("e2", 2.2, **part), missed("m", 3, category="rent", counterparty_id="L2")]
+    (signal,) = [one for one in values(run(step, log)) if one["detector"] == "missed_bills"]
+    assert signal["reasons"][0]["event_ids"] == ["e", "m"]
+    assert "salary" not in signal["reasons"][0]["text"]
