@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -10,15 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.agents.accounts import AccountsStep
 from stream.agents.customers import CustomersStep
+from stream.cli.dlq import judged
 from stream.contracts import DECODE
-from stream.engine.step import Record, Refused
+from stream.detectors import settings as detectors
+from stream.engine.step import Placement, Record, Refused
 from stream.errors import BadRecord, Reason
+from stream.treatment.policy import default_text, load
 from tests.fuzz import coverage
 from tests.fuzz.inputs import ACCOUNTS, CUSTOMERS, PLANTED, STAGES, START, Input, Sent, life, ms
 from tests.fuzz.pools import NASTY, VALID, paths, replaced
 from tests.fuzz.run import Report, Run, run, run_one, table, tells_only_what_it_may
 
+ALONE = Placement(0, 1, "murmur2")
 INPUTS = 12_000
 
 
@@ -131,3 +138,19 @@ def test_the_coverage_fuzzer_judges_what_its_readers_do(monkeypatch: pytest.Monk
     monkeypatch.setattr(coverage, "readers", lambda: [broken])
     with pytest.raises(ZeroDivisionError):
         coverage.judge(b"\x00")
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_what_a_redrive_would_hold_back_is_what_the_steps_refuse(stage: str) -> None:
+    """`ews dlq redrive` judges by the contract; the job has the last word, and they agree."""
+    step = AccountsStep(ALONE, detectors.load()) if stage == "accounts" else CustomersStep(ALONE, load(default_text()))
+    agreed: Counter[bool] = Counter()
+    for one in (one for seed in range(8) for one in life(seed, stage, 200)):
+        record = one.record
+        if one.topic == "ticks" or not 0 <= record.timestamp < 2**47:
+            continue
+        bad = step.apply(one.topic, [record])
+        told = judged(one.topic, record.key, record.value, record.headers, datetime.fromtimestamp(record.timestamp / 1000, UTC))
+        assert (told is None) == (not bad), (one, told, bad)
+        agreed[bool(bad)] += 1
+    assert min(agreed.values()) > 300
