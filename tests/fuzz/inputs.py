@@ -387,6 +387,11 @@ def _own_id(maker: Maker, topic: str, key: bytes | None, value: dict[str, Any]) 
 def _time(maker: Maker, topic: str, key: bytes | None, value: dict[str, Any]) -> Sent:
     """Clocks that are wrong: of the record, of the event, or of both."""
     record = maker.sent(key, value)
+    if maker.random.random() < 0.3:
+        # More than a day ahead of a record that is ahead of all others: refused, it must not take time along.
+        for name in _MAIN_TIMES.intersection(value):
+            value[name] = (maker.now + timedelta(days=60)).isoformat()
+        return maker.sent(key, value)._replace(timestamp=ms(maker.now) + 30 * 86_400_000)
     far = maker.random.choice((-1, 0, 1, ms(maker.now) - 40 * 86_400_000, ms(maker.now) + 40 * 86_400_000, 2**40))
     if maker.random.random() < 0.02:
         far = maker.random.choice((2**62, 253_000_000_000_000, 200_000_000_000_000))
