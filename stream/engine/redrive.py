@@ -142,6 +142,7 @@ class Redriver:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._fatal: KafkaError | None = None
         self._counts = {TOPIC: rerun.partitions(settings, (TOPIC,))}
         self._producer = Producer(
             {
@@ -149,12 +150,18 @@ class Redriver:
                 "transactional.id": f"{settings.topic_prefix}{settings.app}-redrive",
                 "message.max.bytes": settings.max_record_bytes + 100_000,
                 "client.id": f"{settings.app}-redrive",
+                "error_cb": self._noted,
             }
         )
         try:
             self._producer.init_transactions(_TIMEOUT)
         except KafkaException as error:
             raise self._told(error.args[0], 0) from error
+
+    def _noted(self, error: KafkaError) -> None:
+        """What ends the producer for good is told when a call fails by it; everything else the client retries."""
+        if error.fatal():
+            self._fatal = error
 
     def send(self, letters: Sequence[Letter]) -> Iterator[int]:
         """Sends records back with their keys and headers, in order; yields how many have been, after each transaction.
@@ -176,7 +183,7 @@ class Redriver:
                 self._producer.commit_transaction(_TIMEOUT)
             except KafkaException as error:
                 self._abort()
-                raise self._told(error.args[0], sent) from error
+                raise self._told(self._fatal or error.args[0], sent) from error
             sent += len(batch)
             yield sent
 
