@@ -142,7 +142,6 @@ class Redriver:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._fatal: KafkaError | None = None
         self._counts = {TOPIC: rerun.partitions(settings, (TOPIC,))}
         self._producer = Producer(
             {
@@ -150,18 +149,12 @@ class Redriver:
                 "transactional.id": f"{settings.topic_prefix}{settings.app}-redrive",
                 "message.max.bytes": settings.max_record_bytes + 100_000,
                 "client.id": f"{settings.app}-redrive",
-                "error_cb": self._noted,
             }
         )
         try:
             self._producer.init_transactions(_TIMEOUT)
         except KafkaException as error:
             raise self._told(error.args[0], 0) from error
-
-    def _noted(self, error: KafkaError) -> None:
-        """What ends the producer for good is told when a call fails by it; everything else the client retries."""
-        if error.fatal():
-            self._fatal = error
 
     def send(self, letters: Sequence[Letter]) -> Iterator[int]:
         """Sends records back with their keys and headers, in order; yields how many have been, after each transaction.
@@ -181,9 +174,13 @@ class Redriver:
                 if failed or left:
                     raise KafkaException(failed[0] if failed else KafkaError(KafkaError._TIMED_OUT))
                 self._producer.commit_transaction(_TIMEOUT)
-            except KafkaException as error:
+            except (KafkaException, SystemError) as error:
+                # A fatal error is raised while reports are called, and these then seem to have failed: it is the cause.
+                cause = error if isinstance(error, KafkaException) else error.__cause__
+                if not isinstance(cause, KafkaException):
+                    raise
                 self._abort()
-                raise self._told(self._fatal or error.args[0], sent) from error
+                raise self._told(cause.args[0], sent) from error
             sent += len(batch)
             yield sent
 
