@@ -3,7 +3,7 @@
 VENV := .venv
 PYTHON_BIN := $(VENV)/bin/python
 PIP := $(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --no-input
-# Pytest's own flags, e.g. `make test PYTEST_ARGS='-k bounce -x'`; the same for the demo, benches, chaos and conduct runs.
+# Pytest's own flags, e.g. `make test PYTEST_ARGS='-k bounce -x'`; the same for the demo, benches, chaos, conduct and fuzz runs.
 PYTEST_ARGS ?=
 ARGS ?=
 
@@ -12,7 +12,7 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_RE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench chaos conduct sbom audit
+.PHONY: help demo test check bench chaos conduct fuzz sbom audit
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ chaos: $(VENV)/.ready-dev ## half an hour of kills, freezes and cut lines under 
 
 conduct: $(VENV)/.ready-dev ## a million random lives against the oracle of conduct: hours (ARGS='--timelines 20000 --processes 2')
 	@$(PYTHON_BIN) -m tests.conduct $(or $(ARGS),--timelines 1000000)
+
+fuzz: $(VENV)/.ready-dev ## a million bad records through both stages (ARGS='--coverage 600': atheris on the decoders, extra `fuzz`)
+	@$(PYTHON_BIN) -m tests.fuzz $(or $(ARGS),--inputs 1000000)
 
 sbom: $(VENV)/.ready-supply ## build/sbom.json: what runs in production, exactly, as CycloneDX; the same bytes for the same pins
 	@rm -rf build/runtime && mkdir -p build

@@ -237,9 +237,8 @@ class AccountsStep:
         duplicates = int(np.count_nonzero(events["outcome"]))
         self._count(topic, "applied", len(events) - duplicates)
         watched = self._watched(events) if reader.topic == ev.PAYMENT else []
-        self._keep_notes(reader, batch)
-        if len(found) or watched:
-            self._say_in_order(topic, found, watched, records, batch)
+        self._tally_unknown_codes(reader, batch)
+        self._say_in_order(topic, reader, found, watched, records, batch)
 
     def _place(self, batch: Batch) -> tuple[Batch, list[int]]:
         """Row numbers for the events, with rows for accounts that are new here; refuses keys of other
@@ -348,35 +347,47 @@ class AccountsStep:
             return []
         return np.flatnonzero((watched != 0) & (events["outcome"] == ev.APPLIED)).tolist()
 
-    def _keep_notes(self, reader: Reader, batch: Batch) -> None:
-        """Words for the events that a slot of evidence now holds."""
+    def _tally_unknown_codes(self, reader: Reader, batch: Batch) -> None:
         events = batch.events
-        kinds = _KINDS[reader.topic]
         if reader.topic == ev.BOUNCE:
             for index in np.flatnonzero((events["kind"] == 0) & (events["outcome"] == ev.APPLIED)).tolist():
                 self._count("bounces", "unknown_code", 1)
                 self._tallies["unknown_codes", batch.records[index].scheme] += 1
-        for index in np.flatnonzero(events["kept"]).tolist():
-            event, record = events[index], batch.records[index]
-            self._table.notes_of(int(event["row"])).events[int(event["id"])] = EventNote(
-                record.event_id,
-                int(event["at"]),
-                CATEGORIES[int(event["category"])],
-                kinds[int(event["kind"])],
-                int(event["amount"]),
-                record.currency or "",
-                int(event["due"]),
-            )
+
+    def _keep_note(self, reader: Reader, event: Any, record: Any) -> None:
+        """Words for an event that a slot of evidence now holds."""
+        self._table.notes_of(int(event["row"])).events[int(event["id"])] = EventNote(
+            record.event_id,
+            int(event["at"]),
+            CATEGORIES[int(event["category"])],
+            _KINDS[reader.topic][int(event["kind"])],
+            int(event["amount"]),
+            record.currency or "",
+            int(event["due"]),
+        )
 
     def _say_in_order(
-        self, topic: str, found: npt.NDArray[Any], watched: list[int], records: Sequence[Record], batch: Batch
+        self,
+        topic: str,
+        reader: Reader,
+        found: npt.NDArray[Any],
+        watched: list[int],
+        records: Sequence[Record],
+        batch: Batch,
     ) -> None:
-        """Outputs in the order of the events that led to them, whatever chunk these came in."""
-        parts: list[tuple[int, int, int]] = [(index, 0, 0) for index in watched]
+        """Notes and outputs in the order of the events that led to them, whatever chunk these came in.
+
+        Notes too: an id that is used again for another event must not change the words of what was found before it.
+        """
         told = kernel.findings_of(found)
-        parts += [(finding.trigger, 1, number) for number, finding in enumerate(told)]
+        parts: list[tuple[int, int, int]] = [(index, 0, 0) for index in np.flatnonzero(batch.events["kept"]).tolist()]
+        parts += [(index, 1, 0) for index in watched]
+        parts += [(finding.trigger, 2, number) for number, finding in enumerate(told)]
         for index, kind, number in sorted(parts):
             record = batch.records[index]
+            if kind == 0:
+                self._keep_note(reader, batch.events[index], record)
+                continue
             trigger = Trigger(
                 topic,
                 f"{record.event_id}/{record.status}",
@@ -384,7 +395,7 @@ class AccountsStep:
                 envelope.traceparent_of(records[batch.source[index]].headers),
                 record.event_id,
             )
-            if kind == 0:
+            if kind == 1:
                 self._tell_payment(int(batch.events[index]["row"]), record, trigger)
             else:
                 finding = told[number]
@@ -711,6 +722,9 @@ class AccountsStep:
                 tick = ticks.decode(record.value)
             except (ValueError, RecursionError, OverflowError):
                 refused.append(Refused(index, Reason.BAD_JSON, "not a tick"))
+                continue
+            if tick.at > record.timestamp + AHEAD:
+                refused.append(Refused(index, Reason.TOO_FAR_AHEAD, ""))
                 continue
             if tick.stage == STAGE and tick.partition == self._placement.partition:
                 self._pass_time(tick.at, "payments" in tick.live_feeds, envelope.traceparent_of(record.headers))

@@ -51,6 +51,8 @@ _CLASS: Final = {word: index for index, word in enumerate(CLASSES)}
 _STATUS: Final = {"booked": ev.BOOKED, "reversed": ev.REVERSED}
 _CURRENCY: Final = {code: index + 1 for index, code in enumerate(CURRENCY_CODES)}
 _SCHEME: Final = {word: index for index, word in enumerate(SCHEMES)}
+# Payments keep their hashes: a bounce names the payment that came back.
+_OF_TOPIC: Final = {ev.PAYMENT: 0, ev.BOUNCE: 0x5DEECE66D0BB0117, ev.MISSED_BILL: 0x2545F4914F6CDD1D}
 _EXPONENT: Final = {"": 0, **currencies.EXPONENTS}
 
 
@@ -290,7 +292,7 @@ def _common(reader: Reader, events: npt.NDArray[Any], records: list[Any], codes:
     events["at"] = at
     events["topic"] = reader.topic
     own = hash_column([record.event_id for record in records])
-    events["id"] = own
+    events["id"] = id_of(own, reader.topic)
     status: npt.NDArray[np.int64] | int = 0
     statuses = [record.status for record in records]
     if "reversed" in statuses:
@@ -299,7 +301,7 @@ def _common(reader: Reader, events: npt.NDArray[Any], records: list[Any], codes:
     events["seen"] = seen_of(own, reader.topic, status)
     events["category"] = [_CATEGORY[record.category] for record in records]
     events["payee"] = hash_column([record.counterparty_id for record in records])
-    events["corrects"] = _hashes([record.corrects for record in records])
+    events["corrects"] = id_of(_hashes([record.corrects for record in records]), reader.topic)
     events["obligation"] = _hashes([record.obligation_id for record in records])
     events["bill"] = _hashes([record.bill_id for record in records])
     suspects: npt.NDArray[np.bool_] = (at < _EARLIEST) | (at > _LATEST)
@@ -313,6 +315,14 @@ def _common(reader: Reader, events: npt.NDArray[Any], records: list[Any], codes:
         events["currency"] = [_CURRENCY.get(code or "", 0) for code in codes]
         suspects |= [code is not None and code not in _CURRENCY for code in codes]
     return suspects
+
+
+def id_of(own: Any, topic: int) -> Any:
+    """What names an event among those of all topics, from the hash of its id; 0 stays none.
+
+    Topics number their events for themselves: a payment may have the id of a bill, and is another event.
+    """
+    return np.where(own == 0, 0, own ^ _OF_TOPIC[topic])
 
 
 def seen_of(own: Any, topic: int, status: Any) -> Any:

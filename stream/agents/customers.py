@@ -200,6 +200,8 @@ class CustomersStep:
             tick = None
         if tick is None:
             raise BadRecord(Reason.BAD_JSON, "", "not a tick")
+        if tick.at > record.timestamp + DAY:
+            raise BadRecord(Reason.TOO_FAR_AHEAD)
         if tick.stage == STAGE and tick.partition == self._placement.partition:
             self._advance(tick.at, None)
 

@@ -9,6 +9,7 @@ import typer
 from stream.cli.config import config
 from stream.cli.demo import demo
 from stream.cli.detectors import detectors
+from stream.cli.dlq import dlq
 from stream.cli.explain import explain
 from stream.cli.operator import operator
 from stream.cli.policy import policy
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (demo, worker, replay, simulate, explain, report, version):
     app.command()(command)
 app.add_typer(topics, name="topics")
+app.add_typer(dlq, name="dlq")
 app.add_typer(detectors, name="detectors")
 app.add_typer(operator, name="operator")
 app.add_typer(policy, name="policy")

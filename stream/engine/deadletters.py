@@ -47,7 +47,8 @@ def wrap(topic: str, partition: int, record: Record, refused: Refused, max_bytes
 
 
 def _size(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> int:
-    return len(key or b"") + len(value or b"") + sum(len(name) + len(data or b"") for name, data in headers)
+    """At most what they take on the wire: before each part of a header stands its length, and there may be many headers."""
+    return len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(data or b"") + 10 for name, data in headers)
 
 
 class Window:

@@ -192,6 +192,12 @@ def committed_lines(settings: Settings, topics: Sequence[str], key: bytes | None
                         yield topic, line
 
 
+def lines(settings: Settings, topic: str, partition: int) -> Iterator[Line]:
+    """Every committed record of one partition of a topic (logical name), to its present end."""
+    with _Reader(settings, settings.topic(topic), partition) as reader:
+        yield from reader.take(reader.end)
+
+
 class _Run:
     """The tasks of one partition as the journal leads them through their inputs."""
 

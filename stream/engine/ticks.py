@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+_YEAR_1900, _YEAR_9999 = -2_208_988_800_000, 253_370_764_800_000
+"""Times lie between, as those of events do."""
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
@@ -10,7 +15,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 
     stage: str
     partition: int
-    at: int
+    at: Annotated[int, msgspec.Meta(ge=_YEAR_1900, lt=_YEAR_9999)]
     """Milliseconds since 1970-01-01 UTC."""
     caught_up: bool
     live_feeds: tuple[str, ...]
@@ -27,3 +32,4 @@ def live(feeds: dict[str, int], at: int) -> tuple[str, ...]:
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Tick).decode
+"""Bytes to a tick; ValueError for any others. Other times than those of the calendar are refused: no clock could tell them."""

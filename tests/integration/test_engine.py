@@ -271,6 +271,28 @@ def test_state_comes_back_from_a_compacted_changelog(job: Job) -> None:
     assert_exact(job, chosen + more)
 
 
+def test_a_compaction_in_the_middle_of_a_restore_takes_nothing_away(job: Job) -> None:
+    """Rows that the restore has not read yet are superseded and go while it reads; the later ones still say everything."""
+    job.client.set_config(job.changelog, COMPACT_NOW | {"min.compaction.lag.ms": "86400000"})
+    names = [b"K%05d" % i for i in range(8_000)]
+    worker = job.start()
+    for _ in range(6):
+        produce(job, names)
+        job.wait_applied(["payments"])
+    worker.terminate()
+    worker.wait(30)
+    written = len(job.client.read_flat(job.changelog))
+    assert written > 4 * len(names)
+    worker = job.start(TOY_RESTORE_SECONDS="1.5")
+    wait_until(lambda: '"assigned"' in worker.log(), 60, "partitions assigned")
+    job.client.set_config(job.changelog, COMPACT_NOW)
+    wait_until(lambda: len(job.client.read_flat(job.changelog)) < written / 2, 60, "compaction", 0.3)
+    assert worker.log().count('"task open"') < 8, "it was still restoring"
+    wait_until(lambda: worker.log().count('"task open"') == 8, 120, "all tasks open")
+    produce(job, names * 4)
+    assert_exact(job, names * 10)
+
+
 def test_two_workers_with_one_instance_id_are_noticed(job: Job) -> None:
     first = job.start(EWS_INSTANCE_ID="same")
     wait_until(partial(opened, first), 60, "the first worker owns tasks")

@@ -196,7 +196,7 @@ class Client:
         With `transaction`, all of them in one, which is then committed or aborted. Where the broker is
         disturbed meanwhile, only `idempotent` writes nothing twice; it takes a second to begin.
         """
-        config = self.config | {"partitioner": "murmur2_random", "linger.ms": 5, "acks": "all"}
+        config = self.config | {"partitioner": "murmur2_random", "linger.ms": 5, "acks": "all", "message.max.bytes": 10_000_000}
         if transaction:
             config["transactional.id"] = f"test-{topic}"
         elif idempotent:

@@ -104,9 +104,9 @@ def test_a_chunk_is_read_as_its_records_would_be_one_by_one(made: tuple[str, lis
     assert list(batch.records) == list(good.values())
     for event, record in zip(batch.events, good.values(), strict=True):
         assert event["at"] == columns.ms_of(record.occurred_at)
-        assert event["id"] == hash_text(record.event_id)
+        assert event["id"] == columns.id_of(hash_text(record.event_id), reader.topic)
         assert event["payee"] == hash_text(record.counterparty_id)
-        assert event["corrects"] == hash_text(record.corrects or "")
+        assert event["corrects"] == columns.id_of(hash_text(record.corrects or ""), reader.topic)
         assert event["bill"] == hash_text(record.bill_id or "")
 
 

@@ -576,3 +576,55 @@ def test_warm_up_compiles_all_that_the_stream_needs() -> None:
     restored = new()
     restored.restore(step.drain().rows)
     assert [len(function.signatures) for function in functions] == before
+
+
+@pytest.mark.parametrize("at", [10**18, 10**28, -(10**18), 2**63])
+def test_a_tick_of_no_time_that_a_calendar_has_is_refused_and_moves_nothing(at: int) -> None:
+    step = new()
+    run(step, [account(), missed("m1", 5)])
+    before = step.clock
+    value = json.dumps({"stage": "accounts", "partition": 0, "at": at, "caught_up": True, "live_feeds": ["payments"]}).encode()
+    assert [one.reason for one in step.apply("ticks", [Rec(0, ms(6), None, value)])] == [Reason.BAD_JSON]
+    assert step.clock == before
+    run(step, [tick(100)])
+
+
+def test_a_tick_more_than_a_day_ahead_of_its_record_is_refused() -> None:
+    step = new()
+    run(step, [account(), tick(1)])
+    topic, ahead = tick(9)
+    assert [one.reason for one in step.apply(topic, [ahead._replace(timestamp=ms(7.9))])] == [Reason.TOO_FAR_AHEAD]
+    assert step.clock == ms(1)
+
+
+def test_words_of_a_later_event_of_the_chunk_do_not_get_into_what_was_found_before_it() -> None:
+    """Topics number their events for themselves: a payment may have the id of a bill. However records were cut into chunks, what
+    is said is the same.
+    """
+    before = [account(), *(missed(name, 1 + n, category="rent", counterparty_id=f"L{n}") for n, name in enumerate("emn"))]
+    part = {"amount": "9.50", "amount_due": "620.00", "due_date": iso(4)[:10], "counterparty_id": "P9"}
+    chunk = [
+        payment("p1", 4, bill_id="Ln", amount="25", category="rent", counterparty_id="L2")[1],
+        payment("e", 4.1, category="salary", **part)[1],
+    ]
+    whole, parts = new(), new()
+    run(whole, before)
+    run(parts, before)
+    assert whole.apply("payments", chunk) == []
+    one_by_one = run(parts, [("payments", one) for one in chunk])
+    (said_,) = [one for one in values(one_by_one) if one["detector"] == "missed_bills"]
+    assert said_["reasons"][0]["event_ids"] == ["e", "m"]
+    assert "salary" not in said_["reasons"][0]["text"]
+    assert whole.drain().outputs == one_by_one
+
+
+def test_a_payment_with_the_id_of_a_bill_is_another_event() -> None:
+    """Its words do not take the place of the bill's, and its reversal does not take the bill back."""
+    step = new()
+    run(step, [account(), missed("e", 1, category="rent", counterparty_id="L1")])
+    part = {"amount": "9.50", "amount_due": "620.00", "due_date": iso(2)[:10], "counterparty_id": "P9", "category": "salary"}
+    assert run(step, [payment("e", 2, **part), payment("e", 2.1, status="reversed", **part)]) == []
+    log = [payment("e2", 2.2, **part), missed("m", 3, category="rent", counterparty_id="L2")]
+    (signal,) = [one for one in values(run(step, log)) if one["detector"] == "missed_bills"]
+    assert signal["reasons"][0]["event_ids"] == ["e", "m"]
+    assert "salary" not in signal["reasons"][0]["text"]
