@@ -6,6 +6,7 @@
     │   ├── TopicsError      a topic is missing, or not as the catalogue wants it
     │   ├── CheckpointError  the checkpoint does not fit the topics: recreated, expired, repartitioned
     │   └── StateError       stored state of a version this program does not know
+    ├── ViewError            Valkey or Redis does not answer, or not as it must: `ews view` tries again
     └── EngineError          fail-stop: the process ends, the supervisor starts it again, nothing is lost
         ├── GapError         a chunk does not continue where the task stands
         ├── FencedError      another worker owns the task now
@@ -94,6 +95,10 @@ class CheckpointError(ConfigurationError):
 
 class StateError(ConfigurationError):
     """Stored state was written by a version this program does not know."""
+
+
+class ViewError(EwsError):
+    """Valkey or Redis does not answer, or refuses what the view asks of it."""
 
 
 class EngineError(EwsError):

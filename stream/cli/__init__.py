@@ -17,6 +17,7 @@ from stream.cli.report import report
 from stream.cli.simulate import simulate
 from stream.cli.topics import topics
 from stream.cli.version import version
+from stream.cli.view import view
 from stream.cli.worker import worker
 from stream.errors import EwsError
 
@@ -36,6 +37,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(detectors, name="detectors")
 app.add_typer(operator, name="operator")
 app.add_typer(policy, name="policy")
+app.add_typer(view, name="view")
 app.add_typer(config, name="config")
 
 
