@@ -83,7 +83,7 @@ class PictureNext(Model):
 
     at: Time = Field(description="The earliest time that a waiting message may leave.")
     treatment: Treatment = Field(description="Which message that is.")
-    because: Many[Text] = Field(description="What it waits for, in words.")
+    because: Many[Text] = Field(description="The rules that are not met yet, in words.")
     as_of: Time = Field(description="When this was decided.")
 
 
@@ -95,7 +95,7 @@ class PictureDecision(Model):
     decision_id: Id = Field(description="For `ews explain`.")
     as_of: Time = Field(description="When.")
     next_allowed_at: Time | None = Field(default=None, description="When it may be tried again.")
-    because: Many[Text] = Field(description="What stood against it, in words.")
+    because: Many[Text] = Field(description="The rules that were not met, in words.")
 
 
 class PictureMessage(Model):

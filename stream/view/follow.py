@@ -6,6 +6,8 @@ It waits for Valkey or Redis as long as it takes, for nobody waits for it. What 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import random
 import signal
 import threading
 import time
@@ -33,7 +35,6 @@ _STALE_MS: Final = 60_000
 """A view whose partitions were not at their ends for so long is not ready."""
 _WAITS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds between tries of Valkey or Redis; the last again and again."""
-_TRIES: Final = 20
 
 for _topic in TOPICS:
     metrics.VIEW_RECORDS.labels(_topic)
@@ -54,11 +55,12 @@ class Writer:
         """Writes a batch, worked out anew where another view was quicker. Raises Moved, or ViewError where nothing answers."""
         if not batch.moves:
             return
-        for _ in range(_TRIES):
+        for attempt in itertools.count():
             try:
                 written, skipped = self._try(batch.records, batch.moves)
-            except Conflict:
+            except Conflict:  # somebody got on; after a while, by chance, so does this one
                 metrics.VIEW_CONFLICTS.inc()
+                time.sleep(random.uniform(0, min(0.25, 0.002 * 2 ** min(attempt, 10))))  # noqa: S311 # nothing secret
                 continue
             metrics.VIEW_WRITES.inc(written)
             for told in batch.records:
@@ -66,7 +68,6 @@ class Writer:
             for topic in (*skipped, *batch.refused):
                 metrics.VIEW_SKIPPED.labels(topic).inc()
             return
-        raise ViewError("other views write the same customers again and again")
 
     def _try(self, records: Iterable[Told], moves: dict[Position, tuple[int | None, int]]) -> tuple[int, list[str]]:
         by_customer: dict[str, list[Told]] = {}

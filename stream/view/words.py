@@ -21,8 +21,8 @@ STALE: Final = dt.timedelta(minutes=1)
 """From when on the text says that the picture may be out of date."""
 
 STEPS: Final = (
-    "steady: nothing is done", "watched: nobody writes to them", "supportive messages", "offers of help",
-    "a person gets in touch", "a specialist team looks after them",
+    "nothing is done", "watched, nobody writes to them", "supportive messages", "offers of help", "a person gets in touch",
+    "a specialist team",
 )  # fmt: skip
 HOLDS: Final[dict[HoldKind, str]] = {
     "dispute": "They dispute what they are said to owe",
@@ -119,7 +119,7 @@ class _Teller:
             lines.append(f"  ! {HOLDS[hold['kind']]}{about}: since {self.day(hold['placed_at'])}, {ends}.")
             if hold["provisional"]:
                 lines.append("    This is not confirmed yet.")
-        lines = lines or ["  No hold is known."]
+        lines = lines or ["  No hold of theirs is known. One of another holder of a shared account does not show here."]
         shut = [name for name, each in self._shown["channels"].items() if not each["open"]]
         for name in shut:
             closed_at = self._shown["channels"][name].get("closed_at")
@@ -135,11 +135,11 @@ class _Teller:
         for each in self._shown["escalations"]:
             urgent = ", urgently" if each["priority"] == "urgent" else ""
             if each["status"] == "taken":
-                lines.append(f"  - {_capital(QUEUES[each['queue']])} is on it: {_because(each['reasons'])}")
+                lines.append(f"  - {_capital(QUEUES[each['queue']])} is on it. {_first(each['reasons'])}")
             else:
-                late = "was to look" if self._past(each["due_by"]) else "is to look"
-                lines.append(f"  - {_capital(QUEUES[each['queue']])} {late} by {self.time(each['due_by'])}{urgent}: "
-                             f"{_because(each['reasons'])}")  # fmt: skip
+                late = "should have looked" if self._past(each["due_by"]) else "is asked to look"
+                by = f"{_capital(QUEUES[each['queue']])} {late} by {self.time(each['due_by'])}{urgent}"
+                lines.append(f"  - {by}. {_first(each['reasons'])}")
             if each["suggested_actions"]:
                 lines.append(f"    What may help: {', '.join(ACTIONS[action] for action in each['suggested_actions'])}.")
             lines.append(f"    ews explain {each['escalation_id']}")
@@ -147,21 +147,27 @@ class _Teller:
 
     def signs(self) -> list[str]:
         lines = []
+        signals = [each for each in self._shown["signals"] if not self._past(each.get("expires_at"))]
+        # What only adds the others up says nothing to a person, unless it stands alone.
+        signals = [each for each in signals if each["detector"] != "stress_score"] or signals
         step = self._shown.get("ladder")
         if step:
-            lines.append(f"  Step {step['rung']} of 5 ({STEPS[step['rung']]}), as of {self.day(step['as_of'])}.")
-        signals = [each for each in self._shown["signals"] if not self._past(each.get("expires_at"))]
+            stood = f"step {step['rung']} of 5, {STEPS[step['rung']]}"
+            lines.append(f"  When this was last decided, on {self.day(step['as_of'])}: {stood}.")
         if not signals:
             return [*lines, "  No sign of trouble is open."]
+        confirmed = {hold["kind"] for hold in self._shown["holds"] if not hold["provisional"]}
         lines.append("  For you, not to be read out: an account may be shared. Ask how things are; let them tell you.")
         for signal in signals:
             grave = "" if signal["severity"] == "info" else f" ({signal['severity']})"
             title = DETECTORS.get(signal["detector"], signal["detector"].replace("_", " "))
+            if (signal["detector"], signal["severity"]) == ("bounce_pressure", "info"):
+                title = "A payment came back for a reason that a person should look at"
             lines.append(f"  - {title}{grave}, account {signal['account_id']}, since {self.day(signal['since'])}.")
-            lines += [f"    {reason['text']}" for reason in signal["reasons"]]
+            lines.append(f"    {_first(signal['reasons'])}")
             if "would_clear" in signal:
-                lines.append(f"    What would clear it: {signal['would_clear']}")
-            if "proposes_hold" in signal:
+                lines.append(f"    {signal['would_clear']}")
+            if signal.get("proposes_hold", "") not in {"", *confirmed}:
                 lines.append(f"    Please confirm or rule out: {HOLDS[signal['proposes_hold']].lower()}.")
             lines.append(f"    ews explain {signal['signal_id']}")
         return lines
@@ -177,7 +183,7 @@ class _Teller:
             first = date_words(dt.date.fromisoformat(parts[0]["due_date"]))
             count = "1 payment" if len(parts) == 1 else f"{len(parts)} payments"
             lines.append(f"  - {count} of {much}, from {first}, offered on {self.day(offer['offered_at'])}.")
-            lines.append(f"    Worked out from: {offer['basis']}")
+            lines.append(f"    {offer['basis']}")
         return lines
 
     def messages(self) -> list[str]:
@@ -186,8 +192,8 @@ class _Teller:
             what = f"{_capital(TREATMENTS[each['treatment']])} by {CHANNELS[each['channel']]}"
             if self._past(each["not_after"]):
                 lines.append(f"  - {what}, meant for {self.day(each['not_before'])}.")
-            else:
-                lines.append(f"  - {what}, between {self.time(each['not_before'])} and {self.time(each['not_after'])}.")
+                continue
+            lines.append(f"  - {what}, between {self.time(each['not_before'])} and {self.time(each['not_after'])}.")
             if "text" in each:
                 lines.append(f"    “{each['text']}”")
         after = self._shown.get("next_contact")
@@ -195,7 +201,7 @@ class _Teller:
             what = TREATMENTS[after["treatment"]]
             when = "any time now" if self._past(after["at"]) else f"from {self.time(after['at'])} at the earliest"
             lines.append(f"  - Next: {what}; it may leave {when}, if nothing comes between.")
-            lines += [f"    {reason}" for reason in after["because"]]
+            lines += [f"    Not so for now: {reason}" for reason in after["because"]]
         return lines
 
     def contacts(self) -> list[str]:
@@ -206,12 +212,14 @@ class _Teller:
             if "promise" in each:
                 told = each["promise"]
                 due = date_words(dt.date.fromisoformat(told["due_date"]))
-                lines.append(f"    They promised {told['currency']} {told['amount']} to account {told['account_id']} by {due}.")
+                what = f"{told['currency']} {told['amount']} to account {told['account_id']} by {due}"
+                lines.append(f"    {what}. Whether it came, this does not show.")
         return lines
 
 
-def _because(reasons: Sequence[Shown]) -> str:
-    return " ".join(reason["text"] for reason in reasons) or "no reason was given."
+def _first(reasons: Sequence[Shown]) -> str:
+    """The reason that counts; the figures behind it are for `ews explain`."""
+    return reasons[0]["text"] if reasons else "No reason was given."
 
 
 def _capital(text: str) -> str:
