@@ -39,7 +39,8 @@ class Valkey:
         return redis.Redis(port=self.port, socket_timeout=10)
 
     def start(self) -> None:
-        command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
+        command = [str(get_binary_path()), "--bind", "127.0.0.1", "--port", str(self.port)]
+        command += ["--dir", str(self.folder), "--save", ""]
         command += ["--appendonly", "yes" if self._durable else "no", "--appendfsync", "no"]
         command += ["--aclfile", str(self._acl)] if self._acl is not None else []
         self._process = Process(command, self.folder, "valkey")
@@ -82,10 +83,13 @@ def tls_in_front(of: int, certificate: Path) -> Iterator[int]:
                     threading.Thread(target=serve, args=(plain,), daemon=True).start()
 
         def serve(plain: socket.socket) -> None:
-            with contextlib.suppress(OSError), context.wrap_socket(plain, server_side=True) as inside:
-                with socket.create_connection(("127.0.0.1", of)) as outside:
-                    threading.Thread(target=pump, args=(outside, inside), daemon=True).start()
-                    pump(inside, outside)
+            with (
+                contextlib.suppress(OSError),
+                context.wrap_socket(plain, server_side=True) as inside,
+                socket.create_connection(("127.0.0.1", of)) as outside,
+            ):
+                threading.Thread(target=pump, args=(outside, inside), daemon=True).start()
+                pump(inside, outside)
 
         threading.Thread(target=accept, daemon=True).start()
         yield listener.getsockname()[1]

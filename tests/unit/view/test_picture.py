@@ -17,11 +17,13 @@ from tests.unit.view.stories import STORIES, folded, shown, told
 DAY = 86_400_000
 NOW = 1_772_409_600_000  # 2026-03-02
 CUSTOMER: dict[str, Any] = {
-    "customer_id": "c", "updated_at": "2026-03-01T00:00:00Z", "jurisdiction": "GB", "time_zone": "Europe/London", "language": "en",
+    "customer_id": "c", "updated_at": "2026-03-01T00:00:00Z", "jurisdiction": "GB", "time_zone": "Europe/London",
+    "language": "en",
     "channels": {"sms": {"consent": True, "since": "2025-01-01T00:00:00Z"}, "email": {"consent": False}},
 }  # fmt: skip
 SIGNAL: dict[str, Any] = {
-    "signal_id": "s", "status": "raised", "detector": "missed_bills", "detector_version": "1", "account_id": "a", "customer_id": "c",
+    "signal_id": "s", "status": "raised", "detector": "missed_bills", "detector_version": "1", "account_id": "a",
+    "customer_id": "c",
     "occurred_at": "2026-03-01T00:00:00Z", "severity": "low", "score": 1.0,
     "reasons": [{"code": "missed_bills", "text": "2 bills are not paid.", "value": 2, "event_ids": ["e"]}],
 }  # fmt: skip
@@ -135,7 +137,8 @@ def test_a_hold_is_shown_at_once_with_the_end_that_the_law_gives_it(tell: Teller
     assert (hold["kind"], hold["provisional"]) == ("breathing_space", False)
     tell("customers", CUSTOMER)
     [hold] = tell.shown()["holds"]
-    assert hold["until"] == "2026-04-30T23:00:00Z"  # after 60 days, the first being the day after it began, on the customer's clock
+    # After 60 days, the first being the day after it began, on the customer's clock.
+    assert hold["until"] == "2026-04-30T23:00:00Z"
     tell("holds", HOLD, event_id="h2", occurred_at="2026-03-02T00:00:00Z", lifted_at="2026-03-02T00:00:00Z")
     assert tell.shown()["holds"] == []
 
@@ -194,7 +197,8 @@ def test_the_next_contact_is_the_earliest_that_waits_and_the_rung_is_the_last_to
     tell("decisions", DECISION, treatment="debt_advice", next_allowed_at="2026-03-02T08:00:00Z", decided_at="2026-03-01T01:00:00Z")
     assert tell.shown()["next_contact"]["at"] == "2026-03-02T08:00:00Z"
     assert tell.shown()["ladder"] == {"rung": 2, "as_of": "2026-03-01T01:00:00Z"}
-    tell("decisions", DECISION, treatment="debt_advice", result="issued", next_allowed_at=None, decided_at="2026-03-02T08:00:00Z")
+    issued = {"result": "issued", "next_allowed_at": None, "decided_at": "2026-03-02T08:00:00Z"}
+    tell("decisions", DECISION, treatment="debt_advice", **issued)
     assert tell.shown()["next_contact"]["treatment"] == "education"
 
 
@@ -205,7 +209,8 @@ def test_a_policy_that_is_only_tried_leaves_no_trace(tell: Teller) -> None:
 
 def test_contacts_are_the_last_ones_each_once_with_what_came_of_it_last(tell: Teller) -> None:
     tell("contact-outcomes", OUTCOME, outcome="attempted", direction="outbound")
-    tell("contact-outcomes", OUTCOME, event_id="o2", outcome="delivered", direction="outbound", occurred_at="2026-03-01T00:05:00Z")
+    later = {"event_id": "o2", "occurred_at": "2026-03-01T00:05:00Z"}
+    tell("contact-outcomes", OUTCOME, outcome="delivered", direction="outbound", **later)
     [contact] = tell.shown()["contacts"]
     assert (contact["outcome"], contact["at"]) == ("delivered", "2026-03-01T00:00:00Z")
     for day in range(1, 29):

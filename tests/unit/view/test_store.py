@@ -21,7 +21,7 @@ from stream.view.picture import Told
 from stream.view.store import Busy, Conflict, Moved, NoPicture, Store
 from tests.kafka.security import make_certificates
 from tests.unit.view.stories import POLICY
-from tests.unit.view.test_picture import CUSTOMER, HOLD, NOW, SIGNAL
+from tests.unit.view.test_picture import CASE, CUSTOMER, HOLD, NOW, OUTCOME, SIGNAL
 from tests.valkey import Valkey, running, tls_in_front
 
 DOCS = Path(__file__).parents[3] / "docs" / "view.md"
@@ -148,12 +148,10 @@ def test_many_views_at_once_lose_nothing(loaded: Settings, store: Store) -> None
         except BaseException as error:
             failed.append(error)
 
-    outcome = {"event_id": "o", "occurred_at": HOLD["occurred_at"], "direction": "inbound", "channel": "sms", "outcome": "conversation"}
-    case = {"event_id": "e", "occurred_at": HOLD["occurred_at"], "status": "opened", "queue": "arrears_care"}
     threads = [
         threading.Thread(target=work, args=each)
-        for each in (("holds", HOLD, "hold_id"), ("signals", SIGNAL, "signal_id"), ("contact-outcomes", outcome, "contact_id"),
-                     ("cases", case, "case_id"))
+        for each in (("holds", HOLD, "hold_id"), ("signals", SIGNAL, "signal_id"), ("contact-outcomes", OUTCOME, "contact_id"),
+                     ("cases", CASE, "case_id"))
     ]  # fmt: skip
     for thread in threads:
         thread.start()
@@ -261,9 +259,9 @@ def test_a_channel_reads_and_can_do_nothing_else(loaded: Settings, store: Store,
         with pytest.raises(ViewError, match="refuses this login"):
             attempt()
     own.close()
-    with redis.Redis(port=valkey.port, username="ews-channel", password="secret-ews-channel") as client:
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            client.get("somebody-elses-key")
+    login = {"username": "ews-channel", "password": "secret-ews-channel"}
+    with redis.Redis(port=valkey.port, **login) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.get("somebody-elses-key")
 
 
 def test_a_wrong_password_is_told_without_it(loaded: Settings, tmp_path: Path) -> None:
