@@ -194,7 +194,8 @@ def test_a_case_that_names_another_request_does_not_take_this_one(tell: Teller) 
 
 def test_the_next_contact_is_the_earliest_that_waits_and_the_rung_is_the_last_told(tell: Teller) -> None:
     tell("decisions", DECISION)
-    tell("decisions", DECISION, treatment="debt_advice", next_allowed_at="2026-03-02T08:00:00Z", decided_at="2026-03-01T01:00:00Z")
+    earlier = {"next_allowed_at": "2026-03-02T08:00:00Z", "decided_at": "2026-03-01T01:00:00Z"}
+    tell("decisions", DECISION, treatment="debt_advice", **earlier)
     assert tell.shown()["next_contact"]["at"] == "2026-03-02T08:00:00Z"
     assert tell.shown()["ladder"] == {"rung": 2, "as_of": "2026-03-01T01:00:00Z"}
     issued = {"result": "issued", "next_allowed_at": None, "decided_at": "2026-03-02T08:00:00Z"}

@@ -181,7 +181,7 @@ def test_a_tombstone_deletes_the_key_and_a_rebuild_does_not_bring_the_person_bac
     with valkey.client() as client:
         assert client.exists(store.key(writer.generation, "of:c")) == 0
         [marker] = client.keys("*erased*")
-        assert b":c" not in marker
+        assert not marker.endswith(b":c")
         assert client.ttl(marker) > 0
         assert not any(b"hold" in (client.dump(key) or b"") for key in client.keys("*"))
     built(store, *records)
