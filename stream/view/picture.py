@@ -317,14 +317,16 @@ def _decision(state: State, event: DecisionRecord) -> None:
     if event.shadow:
         return
     at = to_ms(event.decided_at)
+    known = state.decisions.get(event.treatment)
+    if event.result == "withdrawn":
+        # What was taken back waits for nothing. Of somebody who was erased, this must leave nothing behind.
+        if known is not None and known.at <= at:
+            del state.decisions[event.treatment]
+        return
     for rule in event.rules:
         if rule.rule_id == "ladder.rung" and rule.counters and at >= state.rung_at:
             state.rung, state.rung_at = rule.counters.get("rung", state.rung), at
-    known = state.decisions.get(event.treatment)
     if known is not None and known.at > at:
-        return
-    if event.result == "withdrawn":
-        state.decisions.pop(event.treatment, None)  # what was taken back waits for nothing
         return
     against = [msgspec.to_builtins(rule) for rule in event.rules if rule.verdict != "allow"]
     because = list(dict.fromkeys(rule_words(rule) for rule in against))
