@@ -139,6 +139,10 @@ class Feed:
         batch.moves = {place: (self._next[place], to) for place, to in moved.items() if to != self._next[place]}
         return batch
 
+    def stands(self) -> dict[Position, int | None]:
+        """The offset that comes next of each partition that is read; None for one that was never read."""
+        return dict(self._next)
+
     def took(self, batch: Batch) -> None:
         """The batch is written: the next one goes on from its end."""
         for place, (_, to) in batch.moves.items():

@@ -246,6 +246,12 @@ class Follower:
         asked_at = now_ms()
         if not feed.joined or (feed.owned and not feed.reading):
             return
+        # Nothing may have been written since the server came back without its data, or a rebuild switched.
+        if self._store.current() != generation:
+            raise Moved("the generation is another one now")
+        stored = self._store.positions(generation)
+        if any(stored.get(place) != offset for place, offset in feed.stands().items()):
+            raise Moved("the positions are not those that this view had read")
         try:
             lags = feed.lags()
         except EngineError as error:
@@ -260,8 +266,6 @@ class Follower:
         if fresh:
             self._store.tell_fresh(generation, fresh, feed.partitions, asked_at)
             feed.commit()
-        else:
-            self._store.current()  # so that one without work notices a loss too
         stale = [partition for partition in behind if self._fresh.get(partition, 0) < asked_at - _STALE_MS]
         if stale:
             self._not_ready(f"behind by {sum(lags.values())} records")
