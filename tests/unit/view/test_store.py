@@ -20,7 +20,7 @@ from stream.view.follow import Writer
 from stream.view.picture import Told
 from stream.view.store import Busy, Conflict, Moved, NoPicture, Store
 from tests.kafka.security import make_certificates
-from tests.unit.view.stories import POLICY
+from tests.unit.view.stories import POLICY, told
 from tests.unit.view.test_picture import CASE, CUSTOMER, HOLD, NOW, OUTCOME, SIGNAL
 from tests.valkey import Valkey, running, tls_in_front
 
@@ -222,6 +222,19 @@ def test_a_state_of_another_version_is_refused_with_the_way_out(store: Store, va
         client.hset(store.key(writer.generation, "of:c"), "state", b"\xff")
     with pytest.raises(ConfigurationError, match="--rebuild"):
         writer.write(batch(("signals", 0, SIGNAL)))
+
+
+def test_a_picture_takes_no_more_memory_than_documented(store: Store, valkey: Valkey) -> None:
+    steady, troubled = map(int, re.findall(r"below ([0-9]+)", DOCS.read_text("utf-8")))
+    writer = built(store, batch(("customers", 0, CUSTOMER)))
+    trouble = Batch()
+    trouble.records = [each for each in told("job_loss", "2026-04-05T10:00:00Z") if each.key == b"anna"]
+    trouble.moves = {("decisions", 0): (None, 1)}
+    writer.write(trouble)
+    with valkey.client() as client:
+        sizes = [client.memory_usage(store.key(writer.generation, f"of:{name}")) or 0 for name in ("c", "anna")]
+    assert 100 < sizes[0] < steady
+    assert 1000 < sizes[1] < troubled
 
 
 # --- rights and TLS
