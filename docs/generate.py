@@ -43,6 +43,8 @@ def commands() -> Iterator[str]:
     def walk(group: Any, before: str) -> Iterator[tuple[str, str]]:
         for name, command in group.commands.items():
             if hasattr(command, "commands"):
+                if command.invoke_without_command:
+                    yield f"`{before} {name}`", _first_sentence(command.callback.__doc__ or "")
                 yield from walk(command, f"{before} {name}")
             else:
                 yield f"`{before} {name}`", _first_sentence(command.help or "")
@@ -72,6 +74,7 @@ def settings() -> Iterator[str]:
         "min_insync": "`min.insync.replicas` of every topic; a topic with fewer is refused.",
         "session_timeout_ms": "How long the group waits for a silent worker before its partitions move.",
         "tick_seconds": "Time between two ticks of a task that is caught up.",
+        "redis_password": "Of the user of `EWS_REDIS_URL`; better in a file.",
         "log_level": "Of the JSON log on stderr.",
     }
     rows = []
@@ -186,6 +189,16 @@ def contracts() -> Iterator[str]:
             yield ""
             yield from _fields(part)
             yield ""
+
+
+def picture() -> Iterator[str]:
+    """The fields of a customer's picture."""
+    from stream.contracts.picture import Picture
+
+    yield from _fields(Picture)
+    for part in _parts(Picture):
+        yield from ("", f"**{part.__name__}**: {_first_sentence(part.__doc__ or '')}", "")
+        yield from _fields(part)
 
 
 def _fields(model: type[BaseModel]) -> Iterator[str]:
@@ -363,6 +376,7 @@ BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
     "detectors": detectors,
     "detector-pages": lambda: detectors(""),
     "contracts": contracts,
+    "picture": picture,
     "reasons": reasons,
     "exit-codes": exit_codes,
     "metrics": metrics,

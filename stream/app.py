@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import resource
 import signal
 import socket
-import sys
 import tempfile
-from collections.abc import AsyncIterable, Mapping, MutableMapping
+from collections.abc import AsyncIterable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -40,6 +38,7 @@ from stream.engine.step import Stage, StagesOf
 from stream.engine.ticker import Ticker
 from stream.engine.watchdog import Watchdog
 from stream.errors import ConfigurationError
+from stream.logs import configure_logging
 from stream.settings import Settings
 from stream.tables.compiled import compiled_before
 from stream.treatment import policy as policies
@@ -382,39 +381,6 @@ def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     worker.execute_from_commandline()
 
 
-def _without_text(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Exceptions as kinds and places: their text could quote a customer's data."""
-    info = event.pop("exc_info", None)
-    error = info[1] if isinstance(info, tuple) else info if isinstance(info, BaseException) else None
-    if error is not None:
-        event["trace"] = failstop.trace(error)
-    return event
-
-
 def _tell_of_a_lost_task(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """As asyncio's own, which would print the task, and with it the text of its exception."""
     log.error("asyncio", what=context["message"], exc_info=context.get("exception"))
-
-
-def configure_logging(level: str) -> None:
-    """structlog as JSON lines on stderr, for our own logs and the libraries' alike."""
-    number = logging.getLevelNamesMapping()[level]
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _without_text,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
-        )
-    )
-    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)

@@ -7,6 +7,7 @@
     │   ├── RightsError      Kafka does not allow this login what it needs
     │   ├── CheckpointError  the checkpoint does not fit the topics: recreated, expired, repartitioned
     │   └── StateError       stored state of a version this program does not know
+    ├── ViewError            Valkey or Redis does not answer, or not as it must: `ews view` tries again
     └── EngineError          fail-stop: the process ends, the supervisor starts it again, nothing is lost
         ├── GapError         a chunk does not continue where the task stands
         ├── FencedError      another worker owns the task now
@@ -105,6 +106,10 @@ class StateError(ConfigurationError):
         "run the version that wrote it, or a newer one; to go back to an older one, start under a new app name (EWS_APP) with "
         "EWS_CONTACT_FROM set to now: it makes its state anew from the input topics"
     )
+
+
+class ViewError(EwsError):
+    """Valkey or Redis does not answer, or refuses what the view asks of it."""
 
 
 class EngineError(EwsError):

@@ -64,6 +64,13 @@ LEAD_SECONDS = Histogram(
     buckets=[days * 86_400 for days in (0, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180)],
 )
 UNWARNED = Counter("ews_unwarned_arrears", "Own instalments missed by a customer to whom no nudge had gone of late.")
+VIEW_READY = Gauge("ews_view_ready", "1 while this `ews view` is ready, as its /ready says.")
+VIEW_REDIS_UP = Gauge("ews_view_redis_up", "1 while Valkey or Redis answers this `ews view`.")
+VIEW_LAG = Gauge("ews_view_lag_records", "Records between this `ews view` and the end of its input.", ["topic", "partition"])
+VIEW_RECORDS = Counter("ews_view_records", "Records taken into pictures by `ews view`.", ["topic"])
+VIEW_SKIPPED = Counter("ews_view_skipped", "Records that `ews view` could not use.", ["topic"])
+VIEW_WRITES = Counter("ews_view_writes", "Pictures that `ews view` wrote or deleted.")
+VIEW_CONFLICTS = Counter("ews_view_conflicts", "Batches of `ews view` that met another writer and were worked out anew.")
 BUILD = Gauge("ews_build_info", "Version of this program.", ["version"])
 BUILD.labels(__version__).set(1)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from aiokafka.helpers import create_ssl_context
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -82,6 +84,16 @@ class Settings(BaseSettings):
 
     embedded_broker: bool = False
     """The broker is the embedded one of `ews demo`: it has no topic configuration to check and no checksums."""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    """Where `ews view` keeps its pictures: `rediss://user@host:port/db` (TLS), never with a password in it."""
+    redis_password: SecretStr | None = None
+    redis_password_file: Path | None = None
+    """A file that holds the user's password alone; wins over `redis_password`."""
+    redis_ca_file: Path | None = None
+    """PEM with the authorities that the server is checked against; the system's where not given."""
+    view_ttl_days: int = Field(90, ge=1, le=36_500)
+    """A picture of whom nothing was told for so long goes."""
+
     web_host: str = "127.0.0.1"
     """Address of `/metrics`, `/live`, `/ready` and `/status`. Loopback unless told otherwise; `0.0.0.0` for a pod's probes."""
     web_port: int = Field(6066, ge=0, le=65_535)
@@ -93,6 +105,20 @@ class Settings(BaseSettings):
     def _offset_required(cls, value: datetime | None) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError("must carry an offset, such as 2026-01-31T00:00:00+00:00")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            sound = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            sound, parts = False, urlsplit("")
+        if parts.password is not None:
+            raise ValueError("carries a password, which would be shown: put it into the file of EWS_REDIS_PASSWORD_FILE")
+        if not sound or parts.query or re.fullmatch(r"/?[0-9]{0,4}", parts.path) is None:
+            raise ValueError("must be like rediss://user@host:6379/0, or redis:// without TLS")
         return value
 
     @model_validator(mode="after")
@@ -112,6 +138,22 @@ class Settings(BaseSettings):
     def password(self) -> str | None:
         """The SASL password, from its file where one is named."""
         return _secret(self.sasl_password, self.sasl_password_file)
+
+    def redis(self) -> dict[str, Any]:
+        """Connection arguments for redis-py: where, as whom, and how the server is checked."""
+        parts = urlsplit(self.redis_url)
+        options: dict[str, Any] = {
+            "host": parts.hostname,
+            "port": parts.port or 6379,
+            "db": int(parts.path.strip("/") or 0),
+            "username": unquote(parts.username) if parts.username else None,
+            "password": _secret(self.redis_password, self.redis_password_file),
+        }
+        if parts.scheme == "rediss":
+            options |= {"ssl": True, "ssl_check_hostname": True}
+            if self.redis_ca_file is not None:
+                options["ssl_ca_certs"] = str(self.redis_ca_file)
+        return options
 
     def topic(self, name: str) -> str:
         """The physical name of a topic of the catalogue."""

@@ -19,6 +19,7 @@ from stream.cli.simulate import simulate
 from stream.cli.state import state
 from stream.cli.topics import topics
 from stream.cli.version import version
+from stream.cli.view import view
 from stream.cli.worker import worker
 from stream.errors import EwsError
 
@@ -40,6 +41,7 @@ app.add_typer(detectors, name="detectors")
 app.add_typer(operator, name="operator")
 app.add_typer(policy, name="policy")
 app.add_typer(state, name="state")
+app.add_typer(view, name="view")
 app.add_typer(config, name="config")
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from stream.engine import checkpoint as checkpoints
 from stream.engine import rerun
-from stream.engine.checks import STAGES
 from stream.engine.export import Held
 from stream.engine.step import StagesOf
+from stream.rights import STAGES
 from stream.settings import Settings
 
 

@@ -250,7 +250,7 @@ def _allowed(decision: Record | None, currency: str = "") -> list[str]:
             lines += ["", heading]
         for rule in mine:
             money = currency and rule.get("rule_id") == AFFORDABLE
-            lines.append(f"{INDENT}- {_affordable(rule, currency) if money else _rule(rule)}")
+            lines.append(f"{INDENT}- {_affordable(rule, currency) if money else rule_words(rule)}")
             lines.append(f"{INDENT}  {rule.get('source', '')} ({rule.get('rule_id')}, version {rule.get('version')})")
     return lines
 
@@ -336,7 +336,7 @@ def _deciding(decision: Record) -> list[str]:
     against = [rule for rule in decision.get("rules") or () if rule.get("verdict") != "allow"]
     if not against:
         return ["", "What decided", f"{INDENT}Every rule that was asked agreed."] if decision.get("rules") else []
-    return ["", "What decided", *(f"{INDENT}{AGAINST.get(rule.get('verdict', ''), '?')}: {_rule(rule)}" for rule in against)]
+    return ["", "What decided", *(f"{INDENT}{AGAINST.get(rule.get('verdict', ''), '?')}: {rule_words(rule)}" for rule in against)]
 
 
 # --- parts
@@ -460,7 +460,7 @@ def _rules(decision: Record) -> list[str]:
         return []
     lines = ["", f"Rules that were asked ({_time(rules[0].get('clock') or decision.get('decided_at'))})"]
     for rule in rules:
-        lines.append(f"{INDENT}{VERDICTS.get(rule.get('verdict', ''), '?'):7} {_rule(rule)}")
+        lines.append(f"{INDENT}{VERDICTS.get(rule.get('verdict', ''), '?'):7} {rule_words(rule)}")
         if rule.get("verdict") != "allow":
             lines.append(
                 f"{INDENT}        {rule.get('rule_id')} version {rule.get('version')}; "
@@ -504,7 +504,7 @@ def _followed(record: Record, related: Related) -> list[str]:
     return ["", "What followed", *lines] if lines else []
 
 
-def _rule(rule: Record) -> str:
+def rule_words(rule: Record) -> str:
     """What a rule says, with what it had counted."""
     says = _sayings().get(rule.get("rule_id", ""), _words(rule.get("rule_id")))
     counted = _counted(rule.get("rule_id", ""), dict(rule.get("counters") or {}))

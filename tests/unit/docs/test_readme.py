@@ -31,6 +31,7 @@ def test_its_list_of_commands_is_the_command_line() -> None:
     for name, command in group.commands.items():
         if isinstance(command, typer.core.TyperGroup):
             there |= {f"{name} {child}" for child in command.commands}
+            there |= {name} if command.invoke_without_command else set()
         else:
             there.add(name)
     assert told == there
