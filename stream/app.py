@@ -25,7 +25,7 @@ from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import metrics as catalogue
-from stream import topics
+from stream import topics, tracing
 from stream.agents.accounts import AccountsStep
 from stream.agents.beside import BesideStep
 from stream.contracts.vocabulary import (
@@ -215,6 +215,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
                     settings, both, facts.partitions, facts.topic_ids, config.hash, deliver, sentinel.diagnose
                 )
                 watchdog.start()
+                tracing.start()
                 await source.start()
 
             await failstop.guarded("start", begin)
@@ -265,6 +266,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
             if source is not None:
                 await failstop.guarded("stop", source.stop)
             watchdog.stop()
+            await asyncio.to_thread(tracing.stop)
             log.info("worker stopped")
 
         def _stopping(self) -> bool:

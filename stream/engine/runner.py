@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from stream import metrics
+from stream import metrics, tracing
 from stream.engine import changelog, failstop
 from stream.engine.pacing import Pacer, Timed
 from stream.engine.progress import Standing, Waiting
@@ -193,6 +193,7 @@ class Runner:
         self._room.set()
         seconds = time.perf_counter() - started
         metrics.observe_commit(self.task.stage.name, seconds, commit, time.time())
+        tracing.observe_commit(self.task.stage.name, self.task.placement.partition, seconds, commit)
         # One line says all of a commit; at the usual level it costs a call of nothing.
         log.debug(
             "commit",

@@ -181,6 +181,25 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         started = loop.time()
         runner.apply(delivery.chunk)
         metrics.APPLY_SECONDS.labels(delivery.task[0]).observe(loop.time() - started)
+        if self.settings.log_sample:
+            self._tell_sample(delivery)
+
+    def _tell_sample(self, delivery: Delivery) -> None:
+        """Tells of one record among many where it lay. A key names somebody, and a value says things: neither is told."""
+        stage, partition = delivery.task
+        for record in delivery.chunk.records:
+            if record.offset % self.settings.log_sample == 0:
+                trace = next((value for name, value in record.headers if name == "traceparent" and value), b"")
+                log.info(
+                    "event",
+                    stage=stage,
+                    topic=delivery.chunk.topic,
+                    partition=partition,
+                    offset=record.offset,
+                    timestamp=record.timestamp,
+                    bytes=len(record.value or b""),
+                    trace=trace.decode("ascii", "replace"),
+                )
 
     async def configure(self, config_hash: str, stages: Iterable[Stage]) -> None:
         """Puts every task under another configuration, each between two of its chunks; later ones open under it.
