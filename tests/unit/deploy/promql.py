@@ -135,8 +135,8 @@ def faults(text: str) -> list[str]:
             if label not in known[use.metric]:
                 found.append(f"{use.metric} has no label {label}")
             elif (declared := there.get((use.metric, label))) and "$" not in value and label not in TARGET:
-                for each in value.split("|") if "~" in operator else [value]:
-                    if not any(re.fullmatch(each, one) for one in declared):
-                        found.append(f"{use.metric} has no {label} {each}")
+                wanted = value.split("|") if "~" in operator else [re.escape(value)]
+                missing = [each for each in wanted if not any(re.fullmatch(each, one) for one in declared)]
+                found += [f"{use.metric} has no {label} {each}" for each in missing]
     found += [f"nothing that is read has the label {label}" for label in sorted(labels_named(text) - labels)]
     return found

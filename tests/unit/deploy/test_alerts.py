@@ -106,7 +106,8 @@ def test_a_stall_is_told_before_the_worker_ends_itself_and_dead_letters_before_t
     share = re.search(r"> ([\d.]+)\n", by_name["EwsDeadLetters"]["expr"])
     assert share is not None
     assert float(share[1]) < fields["dead_letter_limit"].default
-    assert f"at {fields['dead_letter_limit'].default:.0%}".replace("%", " %") in by_name["EwsDeadLetters"]["annotations"]["description"]
+    told = by_name["EwsDeadLetters"]["annotations"]["description"]
+    assert f"at {100 * fields['dead_letter_limit'].default:.0f} % a worker stops" in told
 
 
 def test_cases_name_series_that_there_are() -> None:
