@@ -337,8 +337,13 @@ DETECTORS = Dashboard(
                 Panel(
                     "Versions",
                     "short",
-                    "Workers that run each version, with the hash of its settings. Two of one detector: a roll-out, or files that differ.",
-                    [(f"count by (detector, version, enabled) (ews_detector_info{{{_OF}}})", "{{detector}} {{version}} {{enabled}}")],
+                    "Workers that run each version, with the hash of its settings. Two of one detector: files that differ.",
+                    [
+                        (
+                            f"count by (detector, version, enabled) (ews_detector_info{{{_OF}}})",
+                            "{{detector}} {{version}} {{enabled}}",
+                        )
+                    ],
                     kind="table",
                 ),
             ],
@@ -364,7 +369,8 @@ DETECTORS = Dashboard(
                     "Age of the newest record of each feed; a detector without its feed says nothing.",
                     [
                         (
-                            f'time() - max by (topic) (ews_last_event_timestamp_seconds{{{JOB}, stage="accounts", topic!="ticks"}})',
+                            "time() - max by (topic) "
+                            f'(ews_last_event_timestamp_seconds{{{JOB}, stage="accounts", topic!="ticks"}})',
                             "{{topic}}",
                         )
                     ],
