@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from stream import __version__
 from stream.errors import Reason
@@ -19,6 +19,8 @@ from stream.topics import ACCOUNTS_INPUTS, CATALOGUE, CUSTOMERS_INPUTS, EVENT_TI
 
 if TYPE_CHECKING:
     from stream.engine.task import Commit
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # twice the series, for what process_start_time_seconds tells
 
 LATENCY_P50 = 0.25
 LATENCY_P99 = 0.6

@@ -196,7 +196,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
                     topic=delivery.chunk.topic,
                     partition=partition,
                     offset=record.offset,
-                    timestamp=record.timestamp,
+                    recorded=record.timestamp,
                     bytes=len(record.value or b""),
                     trace=trace.decode("ascii", "replace"),
                 )
