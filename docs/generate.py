@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- generated: ([A-Za-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 # --- from the catalogue and the command line
@@ -313,6 +313,36 @@ def rolling() -> Iterator[str]:
     yield from _table(("what happens", "pause of each partition, s", "noticed it"), rows)
 
 
+# --- from the alerts
+
+
+def alerts() -> Iterator[str]:
+    """Every alert, the most urgent first, with its runbook."""
+    ranked = sorted(_alerts().values(), key=lambda alert: alert["labels"]["severity"])
+    rows = [
+        (f"[`{a['alert']}`]({a['alert']}.md)", a["labels"]["severity"], a["for"], a["annotations"]["summary"]) for a in ranked
+    ]
+    yield from _table(("alert", "severity", "after", "says"), rows)
+
+
+def alert(name: str) -> Iterator[str]:
+    """One alert, as Prometheus has it. KeyError: there is none of that name."""
+    found = _alerts()[name]
+    lasting = "at once" if found["for"] == "0m" else f"after {found['for']}"
+    yield f"{found['annotations']['summary']}. Severity `{found['labels']['severity']}`, {lasting}."
+    yield ""
+    yield "```promql"
+    yield found["expr"]
+    yield "```"
+
+
+def _alerts() -> dict[str, Any]:
+    import yaml
+
+    groups = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8"))["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
 # --- tools
 
 
@@ -381,12 +411,18 @@ BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
     "exit-codes": exit_codes,
     "metrics": metrics,
     "rolling": rolling,
+    "alerts": alerts,
+    "alerts-from-docs": lambda: (line.replace("](", "](runbooks/") for line in alerts()),
 }
 
 
 def renewed(text: str) -> str:
     """The text with every generated block as it should be. KeyError: a block nobody knows how to make."""
-    return _BLOCK.sub(lambda found: found[1] + "\n".join(BLOCKS[found[2]]()).rstrip() + "\n" + found[4], text)
+    return _BLOCK.sub(lambda found: found[1] + "\n".join(_made(found[2])).rstrip() + "\n" + found[4], text)
+
+
+def _made(name: str) -> Iterator[str]:
+    return alert(name.removeprefix("alert-")) if name.startswith("alert-") else BLOCKS[name]()
 
 
 def pages() -> list[Path]:

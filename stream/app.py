@@ -9,7 +9,8 @@ import resource
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterable, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -23,18 +24,28 @@ from faust.web import Request, Response, View
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from stream import metrics as catalogue
-from stream import topics
+from stream import topics, tracing
 from stream.agents.accounts import AccountsStep
 from stream.agents.beside import BesideStep
-from stream.contracts.vocabulary import ARMS, DECISION_RESULTS, ISSUE_STATUSES, QUEUES, SCHEMES, TREATMENTS
+from stream.contracts.vocabulary import (
+    ARMS,
+    DECISION_RESULTS,
+    ISSUE_STATUSES,
+    QUEUES,
+    SCHEMES,
+    SEVERITIES,
+    SIGNAL_STATUSES,
+    TREATMENTS,
+)
 from stream.detectors import outage_guard
 from stream.detectors import settings as detector_settings
+from stream.detectors.registry import NAMES
 from stream.engine import checks, configs, failstop
 from stream.engine.configs import Configuration
 from stream.engine.reload import Reloader
 from stream.engine.sentinel import Sentinel
 from stream.engine.source import Delivery, Source
-from stream.engine.step import Stage, StagesOf
+from stream.engine.step import Stage, StagesOf, Step
 from stream.engine.ticker import Ticker
 from stream.engine.watchdog import Watchdog
 from stream.errors import ConfigurationError
@@ -144,6 +155,10 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     facts = checks.check(settings)
     checks.publish_configuration(settings, config)
     catalogue.show_configuration(config.hash)
+    # Other stages than ours, as the engine's tests have them, know nothing of detectors and policies.
+    told = tell_versions if stages_of is stages else lambda _: None
+    told(config)
+    catalogue.MEMORY_LIMIT.set(catalogue.memory_limit())
     if not compiled_before():
         log.info("compiling the detectors: the first start of a version takes about a minute longer")
     for stage in both:
@@ -212,6 +227,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
                     settings, both, facts.partitions, facts.topic_ids, config.hash, deliver, sentinel.diagnose
                 )
                 watchdog.start()
+                tracing.start()
                 await source.start()
 
             await failstop.guarded("start", begin)
@@ -240,6 +256,7 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
                 stages_of=stages_of,
                 publish=lambda new: checks.publish_configuration(settings, new),
                 swap=the_source().configure,
+                told=told,
             )
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
             await failstop.guarded("reload", lambda: reloader.run(self._stopping))
@@ -254,12 +271,14 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
                         tell(partition, step.take_tallies())
                     elif isinstance(step, BesideStep):
                         tell_customers(partition, step.take_tallies(), step.breaker_tripped)
+                tell_held([runner.task.step for runner in source.runners.values()])
 
         async def on_stop(self) -> None:
             watchdog.stopping()
             if source is not None:
                 await failstop.guarded("stop", source.stop)
             watchdog.stop()
+            await asyncio.to_thread(tracing.stop)
             log.info("worker stopped")
 
         def _stopping(self) -> bool:
@@ -286,6 +305,11 @@ def build(settings: Settings, stages_of: StagesOf = stages) -> faust.App:
     return app
 
 
+for _detector in NAMES:
+    for _severity in SEVERITIES:
+        catalogue.OPEN_SIGNALS.labels(_detector, _severity)
+        for _told in SIGNAL_STATUSES:
+            catalogue.SIGNALS.labels(_detector, _severity, _told)
 for _scheme in SCHEMES:
     catalogue.UNKNOWN_RETURN_CODES.labels(_scheme)
 for _kind in outage_guard.KINDS:
@@ -298,6 +322,8 @@ def tell(partition: int, tallies: Mapping[tuple[str, ...], int]) -> None:
     for (what, *labels), count in sorted(tallies.items()):
         if what == "unknown_codes":
             catalogue.UNKNOWN_RETURN_CODES.labels(*labels).inc(count)
+        elif what == "signals":
+            catalogue.SIGNALS.labels(*labels).inc(count)
         else:
             catalogue.OUTAGES.labels(*labels).inc(count)
             log.warning("outage guard", partition=partition, group=labels[0], result=labels[1], count=count)
@@ -313,8 +339,33 @@ for _treatment in TREATMENTS:
 for _queue in QUEUES:
     for _status in ISSUE_STATUSES:
         catalogue.ESCALATIONS.labels(_queue, _status)
-for _result in DECISION_RESULTS:
-    catalogue.DECISIONS.labels(_result)
+
+
+def tell_versions(config: Configuration) -> None:
+    """Tells the versions of policy and detectors, and lets decisions be counted from 0 by every rule that the policy has."""
+    detectors, policy = detector_settings.load(config.files[DETECTORS]), policies.load(config.files[POLICY])
+    versions = detector_settings.versions(detectors)
+    catalogue.show_versions(policy.version, {name: (versions[name], getattr(detectors, name).enabled) for name in NAMES})
+    for result in DECISION_RESULTS:
+        for rule in ("none", *(rule.id for rule in policy.rules)):
+            catalogue.DECISIONS.labels(result, rule)
+
+
+def tell_held(steps: Iterable[Step]) -> None:
+    """Tells how much state the worker's tasks hold, and which signs stand open on it."""
+    held: Counter[str] = Counter()
+    signs: Counter[tuple[str, str]] = Counter()
+    for step in steps:
+        if isinstance(step, AccountsStep):
+            held["accounts"] += step.held
+            signs.update(step.open_signals())
+        elif isinstance(step, BesideStep):
+            held["customers"] += step.held
+    for stage in ("accounts", "customers"):
+        catalogue.HELD.labels(stage).set(held[stage])
+    for detector in NAMES:
+        for severity in SEVERITIES:
+            catalogue.OPEN_SIGNALS.labels(detector, severity).set(signs[detector, severity])
 
 
 _tripped: set[int] = set()

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     web_port: int = Field(6066, ge=0, le=65_535)
     """0 switches the web server off."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_sample: int = Field(0, ge=0, le=1_000_000_000)
+    """One of so many records of each input is told in the log, at level info: where it lies, how large it is and its trace,
+    nothing of what it says. 0: none."""
 
     @field_validator("contact_from")
     @classmethod

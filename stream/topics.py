@@ -51,6 +51,10 @@ CATALOGUE: tuple[Topic, ...] = (
     Topic("configs", "hash", "internal", "The files and versions behind a configuration hash.", compacted=True),
 )
 
+EVENT_TIMESTAMP = "ews-event-timestamp"
+"""Header of an output: Kafka's timestamp (ms, in digits) of the event that it answers. Missing where nothing but time brought it
+about. Always the last header."""
+
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}
 
 ACCOUNTS_INPUTS: tuple[str, ...] = ("accounts", "account-orders", "payments", "bounces", "missed-bills", "ticks")

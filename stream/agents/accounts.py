@@ -69,6 +69,8 @@ class AccountsStep:
         self._table = AccountTable()
         self._guard, self._payers = Guard(settings.outage_guard), Payers()
         self._tallies: Counter[tuple[str, ...]] = Counter()
+        self._repeated: Counter[str] = Counter()
+        """Records by topic that told nothing new, since the last drain."""
         self.configure(settings)
         self._outputs: list[Output] = []
         self._findings, self._passing = kernel.scratch(1024)
@@ -124,8 +126,9 @@ class AccountsStep:
     def drain(self) -> Drained:
         """What changed and what was said since the last drain."""
         outputs, self._outputs = self._outputs, []
+        repeated, self._repeated = self._repeated, Counter()
         self._keep_tally()
-        return Drained(self._table.drain() + self._guard.drain() + self._payers.drain(), outputs)
+        return Drained(self._table.drain() + self._guard.drain() + self._payers.drain(), outputs, repeated)
 
     def next_due(self) -> int | None:
         """The earliest event time (ms) at which the passing of time alone changes or raises a signal."""
@@ -155,6 +158,21 @@ class AccountsStep:
             "rows": len(self._table),
             "evidence_rows": self._table.evidence_used,
         }
+
+    def open_signals(self) -> dict[tuple[str, str], int]:
+        """How many signs stand open on accounts, by detector and severity."""
+        found: Counter[tuple[str, str]] = Counter()
+        severities = self._table.evidence["signs"]["severity"]
+        for sign, (detector, _) in enumerate(SIGNS):
+            for code, count in enumerate(np.bincount(severities[:, sign]).tolist()):
+                if code and count:
+                    found[detector, severity_name(code)] += count
+        return found
+
+    @property
+    def held(self) -> int:
+        """How many accounts are held."""
+        return len(self._table)
 
     def features(self) -> Iterator[dict[str, object]]:
         """Each account as the detectors see it at the clock, by account id."""
@@ -236,6 +254,8 @@ class AccountsStep:
         found = self._process(events)
         duplicates = int(np.count_nonzero(events["outcome"]))
         self._count(topic, "applied", len(events) - duplicates)
+        if duplicates:
+            self._repeated[topic] += duplicates
         watched = self._watched(events) if reader.topic == ev.PAYMENT else []
         self._tally_unknown_codes(reader, batch)
         self._say_in_order(topic, reader, found, watched, records, batch)
@@ -334,7 +354,9 @@ class AccountsStep:
         self._tallies["outages", verdict.kind, verdict.result] += 1
 
     def take_tallies(self) -> dict[tuple[str, ...], int]:
-        """What has been counted for metrics since the last call: `("outages", kind, result)` and `("unknown_codes", scheme)`."""
+        """What has been counted for metrics since the last call: `("signals", detector, severity, status)` for each holder,
+        `("outages", kind, result)` and `("unknown_codes", scheme)`.
+        """
         tallies, self._tallies = dict(self._tallies), Counter()
         return tallies
 
@@ -384,7 +406,7 @@ class AccountsStep:
         parts += [(index, 1, 0) for index in watched]
         parts += [(finding.trigger, 2, number) for number, finding in enumerate(told)]
         for index, kind, number in sorted(parts):
-            record = batch.records[index]
+            record, source = batch.records[index], records[batch.source[index]]
             if kind == 0:
                 self._keep_note(reader, batch.events[index], record)
                 continue
@@ -392,15 +414,16 @@ class AccountsStep:
                 topic,
                 f"{record.event_id}/{record.status}",
                 int(batch.events[index]["at"]),
-                envelope.traceparent_of(records[batch.source[index]].headers),
+                envelope.traceparent_of(source.headers),
                 record.event_id,
+                source.timestamp,
             )
             if kind == 1:
                 self._tell_payment(int(batch.events[index]["row"]), record, trigger)
             else:
                 finding = told[number]
                 if finding.passing:
-                    trigger = trigger._replace(id=f"{trigger.id}/time", event_id=None, at=finding.at)
+                    trigger = trigger._replace(id=f"{trigger.id}/time", event_id=None, at=finding.at, logged=0)
                 self._say(finding, trigger)
 
     def _tell_payment(self, number: int, record: Any, trigger: Trigger) -> None:
@@ -493,6 +516,7 @@ class AccountsStep:
         trigger: Trigger,
     ) -> None:
         version = self._versions[SIGNS[sign][0]]
+        self._tallies["signals", SIGNS[sign][0], severity_name(said.severity), status] += 1
         account_id = self._table.key_of(number).decode()
         self._outputs.append(signal(status, account_id, customer_id, sign, version, said, reasons, trigger))
 
@@ -554,6 +578,7 @@ class AccountsStep:
         before = table.profile(number)
         if before.holders and at < before.updated_at:
             self._count("accounts", "stale", 1)
+            self._repeated["accounts"] += 1
             return
         self._count("accounts", "applied", 1)
         after = _profile_of(account, at, before)
@@ -561,7 +586,8 @@ class AccountsStep:
             return
         self._describe(number, account)
         table.touch(number)
-        trigger = Trigger("accounts", f"{account.account_id}/{at}", at, envelope.traceparent_of(record.headers))
+        trace = envelope.traceparent_of(record.headers)
+        trigger = Trigger("accounts", f"{account.account_id}/{at}", at, trace, logged=record.timestamp)
         self._recount(number, trigger)
         for holder in after.holders:
             self._tell_facts("profile", number, after, holder, trigger)
@@ -612,6 +638,7 @@ class AccountsStep:
             f"{account_id}/erased/{record.offset}",
             record.timestamp,
             envelope.traceparent_of(record.headers),
+            logged=record.timestamp,
         )
         words = self._table.notes.get(number, Notes({}, {}))
         for detector, said in sorted(words.said.items()):
@@ -646,6 +673,7 @@ class AccountsStep:
             number = table.add(key)
         if self._is_redelivered(number, order):
             self._count("account-orders", "duplicate", 1)
+            self._repeated["account-orders"] += 1
             return
         self._count("account-orders", "applied", 1)
         table.touch(number)

@@ -51,6 +51,8 @@ class Trigger(NamedTuple):
     traceparent: bytes | None
     event_id: str | None = None
     """For a reason to name; None where nothing happened but time."""
+    logged: int = 0
+    """Kafka's timestamp of it, ms; 0 where nothing happened but time."""
 
 
 def signal_id(account_id: str, holder: Holder, sign: int, start: int) -> str:
@@ -90,7 +92,7 @@ def signal(
         expires_at=time_of(said.expires) if status != "withdrawn" and said.expires > 0 else None,
     )
     event_id = derive("signals", name, status, severity_name(said.severity), trigger.topic, trigger.id)
-    headers = headers_for("signals", event_id, time_of(trigger.at), trigger.traceparent)
+    headers = headers_for("signals", event_id, time_of(trigger.at), trigger.traceparent, trigger.logged)
     return Output("signals", customer_id.encode(), signals.encode(record), headers)
 
 
@@ -207,7 +209,7 @@ def facts(
         removed=removed,
     )
     event_id = derive("account-facts", account_id, holder.customer_id, change, trigger.topic, trigger.id)
-    headers = headers_for("account-facts", event_id, time_of(trigger.at), trigger.traceparent)
+    headers = headers_for("account-facts", event_id, time_of(trigger.at), trigger.traceparent, trigger.logged)
     return Output("account-facts", holder.customer_id.encode(), account_facts.encode(record), headers)
 
 

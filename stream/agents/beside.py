@@ -102,6 +102,11 @@ class BesideStep:
         """Whether the nudges of the policy in force wait for an operator's word."""
         return self.live.breaker_tripped
 
+    @property
+    def held(self) -> int:
+        """How many customers are held under the policy in force."""
+        return self.live.held
+
     def take_tallies(self) -> Counter[tuple[str, ...]]:
         """What happened under the policy in force since the last call."""
         return self.live.take_tallies()
@@ -146,7 +151,7 @@ class BesideStep:
                 self._known.pop(key, None)
             else:
                 self._known[key] = value
-        return Drained([*drained.rows, *rows], drained.outputs)
+        return Drained([*drained.rows, *rows], drained.outputs, drained.repeated)
 
     def next_due(self) -> int | None:
         """When the passing of time alone will next change something."""

@@ -26,7 +26,7 @@ from stream.contracts import (
     operator_actions,
     signals,
 )
-from stream.contracts.envelope import headers_for, traceparent_of, unwrap
+from stream.contracts.envelope import headers_for, logged_of, traceparent_of, unwrap
 from stream.contracts.ids import derive
 from stream.contracts.money import minor_units
 from stream.contracts.vocabulary import DAYS
@@ -56,6 +56,8 @@ TRIGGERS: Final = {
 }
 LAST_CLOCK: Final = LATEST - 400 * DAY
 """The calendar's end is near: no clock goes beyond, so that every rule can still look a year ahead."""
+OURS: Final = frozenset({"signals", "account-facts"})
+"""Topics that the job writes itself: their records tell in a header when Kafka took the bank's event behind them."""
 REACHED: Final = frozenset({"delivered", "opened", "clicked", "conversation", "promise"})
 """Outcomes that show a nudge arrived, so that it counts even if it was taken back."""
 ANSWERS: Final = frozenset(
@@ -102,6 +104,8 @@ class CustomersStep:
         self._known: set[str] = set()
         """Customers with a profile: of them the breaker's share is taken."""
         self._tallies: Counter[tuple[str, ...]] = Counter()
+        self._repeated: Counter[str] = Counter()
+        """Records by topic that told nothing new, since the last drain."""
 
     def configure(self, policy: Policy, contact_from: datetime | None = None) -> None:
         """Goes on under another policy: those who wait for a nudge or have one are looked at anew as the clock next moves, and
@@ -155,6 +159,11 @@ class CustomersStep:
         return tallies
 
     @property
+    def held(self) -> int:
+        """How many customers are held."""
+        return len(self._rows)
+
+    @property
     def breaker_tripped(self) -> bool:
         """Whether nudges wait for an operator's word because too many would be sent at once."""
         return bool(self._partition.breaker.tripped_at)
@@ -180,7 +189,8 @@ class CustomersStep:
             rows.append((table.PARTITION_KEY, stored))
         outputs = self._outputs[:]
         self._outputs.clear()
-        return Drained(rows, outputs)
+        repeated, self._repeated = self._repeated, Counter()
+        return Drained(rows, outputs, repeated)
 
     def next_due(self) -> int | None:
         """When the passing of time alone will next change something."""
@@ -235,9 +245,12 @@ class CustomersStep:
         customer = self._open(customer_id)
         trace = traceparent_of(record.headers) or b""
         if new := tell(self, customer, event, trace):
-            self._evaluate(customer, TRIGGERS[topic], trace, at, told=new is not SAME, logged=record.timestamp)
-        elif customer.due is not None and customer.due <= self.clock:
-            self._evaluate(customer, "tick", b"")
+            since = logged_of(record.headers) if topic in OURS else record.timestamp
+            self._evaluate(customer, TRIGGERS[topic], trace, at, told=new is not SAME, logged=record.timestamp, since=since)
+        else:
+            self._repeated[topic] += 1
+            if customer.due is not None and customer.due <= self.clock:
+                self._evaluate(customer, "tick", b"")
         if table.is_bare(customer):
             # What is told of somebody who was erased, or never known, leaves nothing behind.
             customer.seen, customer.gone, customer.cleared_at, customer.left = [], {}, 0, []
@@ -251,7 +264,7 @@ class CustomersStep:
             raise BadRecord(Reason.KEY_MISMATCH)
         known = customer_id in self._rows or customer_id in self._live
         customer = self._open(customer_id)
-        self._say(erase(customer, self._moment("customer", traceparent_of(record.headers) or b"")))
+        self._say(erase(customer, self._moment("customer", traceparent_of(record.headers) or b"")), record.timestamp)
         self._live.pop(customer_id, None)
         self._forget(customer_id)
         if known:
@@ -311,13 +324,15 @@ class CustomersStep:
         return Moment(partition.clock, self._policy, operator, self._contact_from, trigger, trace, logged, told, at, gauge)
 
     def _evaluate(
-        self, customer: Customer, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False, logged: int = 0
-    ) -> None:
+        self, customer: Customer, trigger: str, trace: bytes, at: int | None = None, *, told: bool = False, logged: int = 0,
+        since: int = 0,
+    ) -> None:  # fmt: skip
+        """Decides a customer. `since` is Kafka's timestamp of the bank's event behind it, in ms; 0 for time alone."""
         if customer.profile is not None:
             self._known.add(customer.customer_id)
         turn = evaluate(customer, self._moment(trigger, trace, at, told=told, logged=logged))
         if turn.said:
-            self._say(turn.said)
+            self._say(turn.said, since)
         if turn.counted:
             self._tallies.update(turn.counted)
         before = self._due.get(customer.customer_id)
@@ -340,11 +355,11 @@ class CustomersStep:
         else:
             self._spoken_to.discard(customer_id)
 
-    def _say(self, said: Iterable[Said]) -> None:
+    def _say(self, said: Iterable[Said], since: int = 0) -> None:
         for topic, key, event_id, at, record, trace in said:
             if self._policy.shadow and topic != "decisions":
                 continue
-            headers = headers_for(topic, event_id, from_ms(at), trace or None)
+            headers = headers_for(topic, event_id, from_ms(at), trace or None, since)
             self._outputs.append(Output(topic, key.encode(), msgspec.json.encode(record), headers))
             self._tallies[_kind_of(topic, record)] += 1
 
@@ -757,7 +772,7 @@ def _kind_of(topic: str, record: Any) -> tuple[str, ...]:
         case "escalations":
             return (topic, record.queue, record.status)
         case "decisions":
-            return (topic, record.result)
+            return (topic, record.result, next((each.rule_id for each in record.rules if each.verdict != "allow"), "none"))
         case _:
             return (topic, record.kind)
 

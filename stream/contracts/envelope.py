@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from stream.errors import BadRecord, Reason
+from stream.topics import EVENT_TIMESTAMP
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -103,11 +104,14 @@ def traceparent_of(headers: Headers) -> bytes | None:
 
 
 def headers_for(
-    topic: str, event_id: str, time: datetime, traceparent: bytes | None
+    topic: str, event_id: str, time: datetime, traceparent: bytes | None, logged: int = 0
 ) -> tuple[tuple[str, bytes], ...]:
-    """Headers that make an output a binary-mode CloudEvent, in this order. `time` is aware; told in UTC."""
+    """Headers that make an output a binary-mode CloudEvent, in this order. `time` is aware; told in UTC.
+
+    `logged` is Kafka's timestamp of the event that it answers, in ms; 0 where there is none.
+    """
     told = msgspec.to_builtins(time.astimezone(UTC))
-    headers = (
+    headers: tuple[tuple[str, bytes], ...] = (
         ("ce_specversion", b"1.0"),
         ("ce_id", event_id.encode()),
         ("ce_source", b"ews"),
@@ -115,4 +119,14 @@ def headers_for(
         ("ce_time", str(told).encode()),
         ("content-type", b"application/json"),
     )
-    return headers if traceparent is None else (*headers, ("traceparent", traceparent))
+    if traceparent is not None:
+        headers = (*headers, ("traceparent", traceparent))
+    return (*headers, (EVENT_TIMESTAMP, str(logged).encode())) if logged > 0 else headers
+
+
+def logged_of(headers: Headers) -> int:
+    """Kafka's timestamp (ms) of the event that one of our outputs answers; 0 where nothing but time brought it about."""
+    if not headers:
+        return 0
+    name, content = headers[-1]
+    return int(content) if name == EVENT_TIMESTAMP and content and len(content) <= 15 and content.isdigit() else 0

@@ -32,13 +32,17 @@ class Reloader:
         stages_of: StagesOf,
         publish: Callable[[Configuration], None],
         swap: Callable[[str, Sequence[Stage]], Awaitable[None]],
+        told: Callable[[Configuration], None] = lambda _: None,
     ) -> None:
-        """`publish` writes a configuration behind its hash, `swap` puts the tasks under it; `config` is the one in force."""
+        """`publish` writes a configuration behind its hash, `swap` puts the tasks under it, `told` hears that it is in force;
+        `config` is the one that is now.
+        """
         self.config = config
         self._read = read
         self._stages_of = stages_of
         self._publish = publish
         self._swap = swap
+        self._told = told
         self._judged: Configuration | str = config
         """The last that was taken or refused."""
         self._asked = asyncio.Event()
@@ -65,6 +69,7 @@ class Reloader:
             return
         if found == self.config:
             self._judged = found  # a wrong change was taken back
+            metrics.REFUSED.set(0)
         elif isinstance(found, str):
             self._refuse(found, message=found)
         else:
@@ -96,10 +101,12 @@ class Reloader:
         self.config = self._judged = found
         metrics.RELOADS.labels("ok").inc()
         metrics.show_configuration(found.hash)
+        self._told(found)
 
     def _refuse(self, found: Configuration | str, **why: object) -> None:
         self._judged = found
         metrics.RELOADS.labels("refused").inc()
+        metrics.REFUSED.set(1)
         log.error(
             "configuration refused",
             **why,

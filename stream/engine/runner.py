@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from stream import metrics
+from stream import metrics, tracing
 from stream.engine import changelog, failstop
 from stream.engine.pacing import Pacer, Timed
 from stream.engine.progress import Standing, Waiting
@@ -53,11 +53,15 @@ class Runner:
         self.committed: dict[str, int] = {}
         """The inputs' positions of the last transaction written here."""
         self.commits = 0
+        self.lag = 0
+        """Records up to the ends of its inputs, when it was last looked at."""
         self.applying = False
         """Whether the loop is busy with this task at this moment."""
         self._step = Waiting.FENCE
         self.restored = (0, 0)
         """Offsets of the changelog read back, of how many."""
+        self._caught_up: dict[str, float] = {}
+        """When an input was last seen to be read to its end."""
         self._writer = writer
         self._pacer = pacer
         self._changelog_topic = changelog_topic
@@ -135,6 +139,17 @@ class Runner:
             lag,
         )
 
+    def waited(self, topic: str, lag: int, now: float) -> float:
+        """For how many seconds, at most, the oldest of the `lag` records of an input that are not applied has been there.
+
+        It came after the newest that is applied, and after the input was last seen to be read to its end.
+        """
+        if lag == 0:
+            self._caught_up[topic] = now
+            return 0.0
+        newest = self.task.checkpoint.feeds.get(topic, 0) / 1000
+        return max(0.0, now - max(newest, self._caught_up.get(topic, 0.0)))
+
     async def room(self) -> None:
         """Waits while the broker is slower than the input: what is applied and not committed stays bounded."""
         await self._room.wait()
@@ -176,7 +191,20 @@ class Runner:
         self.committed = commit.positions
         self.commits += 1
         self._room.set()
-        metrics.observe_commit(self.task.stage.name, time.perf_counter() - started, commit)
+        seconds = time.perf_counter() - started
+        metrics.observe_commit(self.task.stage.name, seconds, commit, time.time())
+        tracing.observe_commit(self.task.stage.name, self.task.placement.partition, seconds, commit)
+        # One line says all of a commit; at the usual level it costs a call of nothing.
+        log.debug(
+            "commit",
+            stage=self.task.stage.name,
+            partition=self.task.placement.partition,
+            events=commit.events,
+            rows=len(commit.rows),
+            outputs=len(commit.outputs),
+            seconds=round(seconds, 4),
+            lag=self.lag,
+        )
 
     async def _commit_loop(self) -> None:
         while self.state is State.OPEN:

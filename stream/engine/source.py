@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -196,6 +197,25 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         started = loop.time()
         runner.apply(delivery.chunk)
         metrics.APPLY_SECONDS.labels(delivery.task[0]).observe(loop.time() - started)
+        if self.settings.log_sample:
+            self._tell_sample(delivery)
+
+    def _tell_sample(self, delivery: Delivery) -> None:
+        """Tells of one record among many where it lay. A key names somebody, and a value says things: neither is told."""
+        stage, partition = delivery.task
+        for record in delivery.chunk.records:
+            if record.offset % self.settings.log_sample == 0:
+                trace = next((value for name, value in record.headers if name == "traceparent" and value), b"")
+                log.info(
+                    "event",
+                    stage=stage,
+                    topic=delivery.chunk.topic,
+                    partition=partition,
+                    offset=record.offset,
+                    recorded=record.timestamp,
+                    bytes=len(record.value or b""),
+                    trace=trace.decode("ascii", "replace"),
+                )
 
     async def configure(self, config_hash: str, stages: Iterable[Stage]) -> None:
         """Puts every task under another configuration, each between two of its chunks; later ones open under it.
@@ -210,13 +230,22 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def observe(self) -> None:
         """Tells the metrics where the tasks stand."""
+        now = time.time()
         states = Counter(runner.state.value for runner in self.runners.values())
         for state in State:
             metrics.TASKS.labels(state.value).set(states[state.value])
         for (stage, number), runner in self.runners.items():
-            metrics.CLOCK.labels(stage, str(number)).set(runner.task.step.clock / 1000)
-            for topic, lag in self.lag((stage, number)).items():
-                metrics.LAG.labels(topic, str(number)).set(lag)
+            partition = str(number)
+            metrics.CLOCK.labels(stage, partition).set(runner.task.step.clock / 1000)
+            behind = self.lag((stage, number))
+            runner.lag = sum(behind.values())
+            newest = runner.task.checkpoint.feeds
+            for topic, lag in behind.items():
+                metrics.LAG.labels(stage, topic, partition).set(lag)
+                waited = runner.waited(topic, lag, now)
+                metrics.LAG_SECONDS.labels(stage, topic, partition).set(waited)
+            for topic, at in newest.items():
+                metrics.LAST_EVENT.labels(stage, topic, partition).set(at / 1000)
 
     def lag(self, key: TaskKey) -> dict[str, int]:
         """Records between an open task's positions and the ends of its inputs, as far as fetches have told."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -54,6 +54,8 @@ class Drained:
     rows: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     """Changelog rows; the value None is a tombstone. Keys never start with a zero byte followed by `checkpoint`."""
     outputs: list[Output] = field(default_factory=list)
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """Records by input topic that told nothing new. For metrics."""
 
 
 class Step(Protocol):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ class Commit:
     """Outputs and dead letters."""
     journal: bytes
     events: int
+    counts: dict[tuple[str, str], int]
+    """Records by input topic and outcome, as the metrics name outcomes."""
     positions: dict[str, int]
     """Where the task stands once this is written."""
 
@@ -61,6 +64,8 @@ class Task:
         """Records applied since the last commit was taken."""
         self._applied: list[tuple[str, int, int]] = []
         self._dead: list[Output] = []
+        self._read: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._window = deadletters.Window(context.dead_letter_limit)
 
     @property
@@ -121,6 +126,8 @@ class Task:
             )
         if chunk.topic != "ticks":
             self._window.count(len(records), len(refused))
+        self._read[chunk.topic] += len(records)
+        self._refused[chunk.topic] += len(refused)
         if records:
             feeds = self.checkpoint.feeds
             feeds[chunk.topic] = max(feeds.get(chunk.topic, 0), records[-1].timestamp)
@@ -143,10 +150,21 @@ class Task:
             outputs=[*drained.outputs, *self._dead],
             journal=journal.encode(entry),
             events=self.events,
+            counts=self._counts(drained.repeated),
             positions=dict(state.positions),
         )
         self._applied, self._dead, self.events = [], [], 0
+        self._read, self._refused = Counter(), Counter()
         return commit
+
+    def _counts(self, repeated: Mapping[str, int]) -> dict[tuple[str, str], int]:
+        counts: dict[tuple[str, str], int] = {}
+        for topic, read in self._read.items():
+            refused, again = self._refused[topic], repeated.get(topic, 0)
+            counts[topic, "applied"] = read - refused - again
+            counts[topic, "repeated"] = again
+            counts[topic, "refused"] = refused
+        return counts
 
     def configure(self, stage: Stage, context: Context) -> None:
         """Goes on under another configuration: `stage` is this task's as that configuration has it.

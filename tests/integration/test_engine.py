@@ -486,7 +486,7 @@ def test_metrics_are_served_on_loopback(job: Job) -> None:
 
     def caught_up() -> dict[str, float] | None:
         found = scraped()
-        return found if found.get('ews_lag_records{partition="0",topic="payments"}') == 0 else None
+        return found if found.get('ews_lag_records{partition="0",stage="accounts",topic="payments"}') == 0 else None
 
     found = wait_until(caught_up, 30, "lag 0", 0.5)
     assert found['ews_tasks{state="open"}'] == 8

@@ -1,0 +1,1 @@
+"""Prometheus' own tools, for tests that only they can do."""
