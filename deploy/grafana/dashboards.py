@@ -465,7 +465,64 @@ PARTITIONS = Dashboard(
     ],
 )
 
-DASHBOARDS = (OVERVIEW, FLOW, DETECTORS, PARTITIONS)
+VIEW = Dashboard(
+    "view",
+    "ews: view",
+    "Customers' current pictures: how fresh they are, and what keeps them from being so.",
+    [
+        (
+            "How fresh",
+            [
+                Panel(
+                    "Ready",
+                    "short",
+                    "1 while the view may be read from.",
+                    [(f"min by (instance) (ews_view_ready{{{JOB}}})", "{{instance}}")],
+                ),
+                Panel(
+                    "Valkey or Redis",
+                    "short",
+                    "1 while it answers the view.",
+                    [(f"min by (instance) (ews_view_redis_up{{{JOB}}})", "{{instance}}")],
+                ),
+                Panel(
+                    "Behind",
+                    "short",
+                    "Records between the view and the end of its inputs.",
+                    [(f"sum by (topic) (ews_view_lag_records{{{JOB}}})", "{{topic}}")],
+                ),
+            ],
+        ),
+        (
+            "What it does",
+            [
+                Panel(
+                    "Records taken",
+                    "short",
+                    "A second, by topic.",
+                    [(f"sum by (topic) (rate(ews_view_records_total{{{JOB}}}{R}))", "{{topic}}")],
+                ),
+                Panel(
+                    "Pictures written",
+                    "short",
+                    "A second; conflicts are batches that met another view and were worked out anew.",
+                    [
+                        (f"sum(rate(ews_view_writes_total{{{JOB}}}{R}))", "written"),
+                        (f"sum(rate(ews_view_conflicts_total{{{JOB}}}{R}))", "conflicts"),
+                    ],
+                ),
+                Panel(
+                    "Records that could not be used",
+                    "short",
+                    "A second, by topic; they are told in the view's log.",
+                    [(f"sum by (topic) (rate(ews_view_skipped_total{{{JOB}}}{R}))", "{{topic}}")],
+                ),
+            ],
+        ),
+    ],
+)
+
+DASHBOARDS = (OVERVIEW, FLOW, DETECTORS, PARTITIONS, VIEW)
 _JOB = Variable("job", "label_values(ews_build_info, job)")
 
 
