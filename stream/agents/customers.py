@@ -251,9 +251,7 @@ class CustomersStep:
             self._repeated[topic] += 1
             if customer.due is not None and customer.due <= self.clock:
                 self._evaluate(customer, "tick", b"")
-        if table.is_bare(customer):
-            # What is told of somebody who was erased, or never known, leaves nothing behind.
-            customer.seen, customer.gone, customer.cleared_at, customer.left = [], {}, 0, []
+        _let_go(customer)
 
     def _erase(self, key: bytes, record: Record) -> None:
         try:
@@ -331,6 +329,7 @@ class CustomersStep:
         if customer.profile is not None:
             self._known.add(customer.customer_id)
         turn = evaluate(customer, self._moment(trigger, trace, at, told=told, logged=logged))
+        _let_go(customer)
         if turn.said:
             self._say(turn.said, since)
         if turn.counted:
@@ -704,6 +703,15 @@ class CustomersStep:
         trace = traceparent_of(record.headers) or b""
         for customer_id in sorted(self._spoken_to):
             self._evaluate(self._open(customer_id), "operator", trace, told=True)
+
+
+def _let_go(customer: Customer) -> None:
+    """What is told of somebody who was erased, or never known, leaves nothing behind, nor what has passed by itself.
+
+    At once, and not when rows are next drained: else what is remembered would depend on when that was.
+    """
+    if table.is_bare(customer):
+        customer.seen, customer.gone, customer.cleared_at, customer.left = [], {}, 0, []
 
 
 def _is_low(signal: table.OpenSignal) -> bool:

@@ -22,6 +22,7 @@ from stream.topics import CATALOGUE
 from tests.kafka import Broker, Message, Received
 from tests.kafka.bank import DAY, account, bounce, encode, message, payment
 from tests.kafka.job import PARTITIONS, Job
+from tests.kafka.planted import PLANTED
 
 pytestmark = pytest.mark.kafka
 
@@ -65,7 +66,7 @@ def reason(letter: Received) -> str:
 
 def test_a_payment_is_mended_and_redriven_and_counts_once(job: Job, tmp_path: Path, now: datetime) -> None:
     """A bounce is open; the payment that cures it came with a comma in its amount."""
-    cure = payment(1, "cure", now, amount="620.00", counterparty_id="lender-b1", category="mortgage")
+    cure = payment(1, "cure", now, amount="620.00", counterparty_id=f"{PLANTED}-lender-b1", category="mortgage")
     headers = [("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"), ("source", b"core")]
     job.produce("accounts", [message(account(1, now - DAY), now - DAY)])
     job.produce("bounces", [message(bounce(1, "b1", now - DAY / 24), now - DAY / 24)])

@@ -23,11 +23,11 @@ def marks(text: str) -> list[str]:
 
 
 def shown(programs: Iterable[Process]) -> list[str]:
-    """What programs told that must not be told: file and line of each."""
+    """What programs told that must not be told: file and line of each. What `ews view show` prints is its answer to who asked."""
     return [
         f"{path}: {line[:300]}"
         for program in programs
-        for path in (program.stdout_file, program.stderr_file)
+        for path in (program.stderr_file, *([] if "show" in program.command else [program.stdout_file]))
         if path.exists()
         for line in marks(path.read_text(errors="replace"))
     ]

@@ -29,6 +29,7 @@ class Process:
         self.stdout_file = folder / f"{name}.out"
         self.stderr_file = folder / f"{name}.err"
         leashed = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *command]
+        self.command = tuple(command)
         Process.started.append(self)
         with self.stdout_file.open("ab") as out, self.stderr_file.open("ab") as err:
             self._popen = subprocess.Popen(

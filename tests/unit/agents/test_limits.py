@@ -11,7 +11,7 @@ import pytest
 from stream.errors import Reason
 from stream.settings import Settings
 from tests.unit.agents import customers_bank
-from tests.unit.agents.customers_bank import START, Bank, days, new_step
+from tests.unit.agents.customers_bank import HOUR, START, Bank, days, new_step
 from tests.unit.agents.test_accounts_step import Rec, account, bounce, iso, missed, ms, new, payment, run, said, tick, values
 
 LARGEST = int(Settings.model_fields["max_record_bytes"].default)
@@ -160,3 +160,18 @@ def test_a_tombstone_about_a_customer_elsewhere_than_on_customers_is_refused(top
     bank.run(step)
     assert [bad.reason for bad in step.apply(topic, [customers_bank.Kafka(0, 0, b"C1", None)])] == [Reason.NULL_VALUE]
     assert step.row("C1") is not None
+
+
+def test_somebody_of_whom_nothing_is_left_is_forgotten_at_once_and_not_when_rows_are_next_written() -> None:
+    """What is remembered must not depend on when a transaction was committed."""
+    bank = Bank()
+    bank.signal(START, severity="info", customer="C2", proposes_hold="opt_out", expires_at=(START + days(20)).isoformat())
+    bank.case(START + HOUR, "closed", customer="C2", queue="fraud")
+    bank.customer(START + days(300))
+    bank.hold(START + days(302), "cease", "H2", customer="C2")
+    drained, whole = new_step(), new_step()
+    for one in bank.written:
+        for step in (drained, whole):
+            assert customers_bank.feed(step, [one]) == []
+        drained.drain()
+    assert drained.row("C2") == whole.row("C2") is not None
