@@ -13,8 +13,6 @@ import argparse
 import gc
 import itertools
 import json
-import os
-import platform
 import sys
 import time
 from collections import Counter
@@ -24,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from bench.machine import machine
 from stream.agents.accounts import AccountsStep
 from stream.agents.customers import CustomersStep
 from stream.detectors import settings
@@ -140,8 +139,7 @@ def main() -> int:
             }
         )
         sys.stderr.write(f"bench.customers: round {number + 1} of {options.rounds}\n")
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    result: dict[str, Any] = {"machine": machine, "customers": options.customers, "records": dict(records), "rounds": rounds}
+    result: dict[str, Any] = {"machine": machine(), "customers": options.customers, "records": dict(records), "rounds": rounds}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "customers.json").write_text(json.dumps(result, indent=2) + "\n")
     if options.json:

@@ -16,7 +16,6 @@ import datetime as dt
 import hashlib
 import json
 import os
-import platform
 import re
 import sys
 import tempfile
@@ -26,7 +25,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.throughput import produce
+from bench.machine import machine
+from bench.throughput import cpu_of, produce
 from bench.workload import Workload
 from stream.agents.accounts import AccountsStep
 from stream.agents.customers import CustomersStep
@@ -63,12 +63,6 @@ def rss(pid: int, field: str = "VmRSS") -> float:
 def forget_peak(pid: int) -> None:
     """Lets the highest memory count from now on."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-
-def cpu(pid: int) -> float:
-    """CPU seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def alive(worker: Process) -> None:
@@ -242,7 +236,7 @@ def accounts(broker: Broker, folder: Path, options: argparse.Namespace) -> dict[
         "bytes_an_account": round((rss(worker.pid) - base) * MB / (copies * ids)),
         "restore_seconds": round(seconds, 1),
         "rows_per_second": round(restored / seconds),
-        "cpu_seconds": round(cpu(worker.pid), 1),
+        "cpu_seconds": round(cpu_of(worker.pid), 1),
         "stalled": "no progress" in worker.log(),
     }
     worker.kill()
@@ -294,9 +288,9 @@ def partitions(broker: Broker, folder: Path, options: argparse.Namespace) -> dic
     open_tasks(worker, 128, 300)
     fresh = time.monotonic() - started
     time.sleep(10)
-    idle = cpu(worker.pid)
+    idle = cpu_of(worker.pid)
     time.sleep(30)
-    idle = (cpu(worker.pid) - idle) / 30
+    idle = (cpu_of(worker.pid) - idle) / 30
     idle_mb = rss(worker.pid)
     say(f"partitions: open after {fresh:.1f} s; idle {100 * idle:.0f} % of a core, {idle_mb:.0f} MB; now events")
     load_ = Workload(20_000, dt.date.today() - dt.timedelta(days=92))
@@ -419,7 +413,6 @@ def main() -> int:
     if unknown := set(wanted) - {*PARTS, "holds"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     broker_module.JVM = ("-Xms512m", "-Xmx1536m", "-Xshare:auto")
-    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
     for part in wanted:
         started = time.monotonic()
         if part == "holds":
@@ -427,7 +420,7 @@ def main() -> int:
         else:
             with tempfile.TemporaryDirectory() as temporary, Broker(Path(temporary) / "broker") as broker:
                 figures = PARTS[part](broker, Path(temporary) / "job", options)
-        run = {"took_seconds": round(time.monotonic() - started), "load": round(os.getloadavg()[0], 1), "machine": machine}
+        run = {"took_seconds": round(time.monotonic() - started), "load": round(os.getloadavg()[0], 1), "machine": machine()}
         kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         kept[part] = {**figures, **run}
         RESULTS.write_text(json.dumps(kept, indent=2) + "\n")

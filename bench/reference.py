@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -71,27 +70,6 @@ def events(count: int, accounts: int, shape: str, now: datetime, seed: int = 1) 
             }  # fmt: skip
         text = json.dumps(value, separators=(",", ":")).encode()
         yield Event(topic, name.encode(), text[:-1] if number % BAD_EVERY == BAD_EVERY - 1 else text)
-
-
-def answer(told: Iterator[Event]) -> dict[str, int]:
-    """How many signals and dead letters the reference job says; it keeps the last of each kind an account."""
-    signals = dead = 0
-    seen: dict[tuple[str, bytes], list[float]] = defaultdict(list)
-    for event in told:
-        try:
-            value = json.loads(event.value)
-        except ValueError:
-            dead += 1
-            continue
-        if event.topic == "payments":
-            continue
-        at = datetime.fromisoformat(value["occurred_at"]).timestamp()
-        times = seen[event.topic, event.key]
-        times.append(at)
-        del times[:-8]
-        if sum(at - one < WINDOW_DAYS * 86_400 for one in times) >= (BOUNCES if event.topic == "bounces" else MISSED):
-            signals += 1
-    return {"signals": signals, "dead-letters": dead}
 
 
 def main() -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import sys
 import tempfile
 import threading
@@ -21,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.chaos import EVENTS, INPUTS, Produced, produce
+from bench.machine import machine
 from bench.workload import Workload
 from stream.settings import Settings
 from tests.kafka import Broker, Process
@@ -139,7 +138,7 @@ def rehearse(job: Job, rate: float) -> dict[str, object]:
         worker.stop(60)
     job.check_journal()
     return {
-        "machine": {"cpu": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "events_per_second": rate,
         "partitions": PARTITIONS,
         "session_timeout_ms": int(session * 1000),

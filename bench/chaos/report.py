@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +10,7 @@ from typing import NamedTuple
 
 from bench.chaos.bank import INPUTS
 from bench.chaos.faults import Done
+from bench.machine import machine
 from stream.engine import journal
 from tests.kafka.client import Received
 
@@ -54,13 +53,7 @@ class Report:
     double: int = 0
     different: int = 0
     wrong: list[str] = field(default_factory=list)
-    machine: dict[str, object] = field(
-        default_factory=lambda: {
-            "cpu": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        }
-    )
+    machine: dict[str, object] = field(default_factory=machine)
 
     def data(self) -> dict[str, object]:
         """For JSON."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +19,24 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main
 
+from bench.peers import rules
 from bench.peers.clock import Clock
-from bench.reference import BOUNCES, MISSED, TOPICS, WINDOW_DAYS
+from bench.reference import TOPICS
 
 PREFIX, BROKERS = os.environ["BENCH_PREFIX"], [os.environ["BENCH_BOOTSTRAP"]]
-LIMITS = {"bounces": BOUNCES, "missed-bills": MISSED}
-NEEDED = {
-    "payments": ("event_id", "account_id", "occurred_at", "direction", "amount", "currency", "counterparty_id", "category",
-                 "scheme"),
-    "bounces": ("event_id", "account_id", "occurred_at", "scheme", "reason_code", "counterparty_id", "category"),
-    "missed-bills": ("event_id", "account_id", "occurred_at", "bill_id", "counterparty_id", "category", "amount_due", "currency",
-                     "due_date", "outcome"),
-}  # fmt: skip
 clock = Clock(int(os.environ["BENCH_TOTAL"]))
 
 
 def read(message: KafkaSourceMessage[Any, Any]) -> tuple[str, dict[str, Any]]:
     kind = message.topic.removeprefix(PREFIX)
-    try:
-        event = json.loads(message.value)
-        if not all(isinstance(event[field], str) for field in NEEDED[kind]):
-            raise ValueError
-        event["minor"] = round(float(event.get("amount", "0")) * 100)
-        event["at"] = datetime.fromisoformat(event["occurred_at"]).timestamp()
-    except (ValueError, KeyError):
-        kind, event = "bad", {"value": message.value}
-    return message.key.decode(), {**event, "kind": kind}
+    event = rules.read(kind, message.value)
+    return message.key.decode(), {"kind": "bad", "value": message.value} if event is None else {**event, "kind": kind}
 
 
 def step(row: dict[str, Any] | None, event: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     row = row or {}
-    kind = event["kind"]
-    if kind == "payments":
-        row["payments"] = row.get("payments", 0) + 1
-        row["debits"] = row.get("debits", 0) + event["minor"]
-    elif kind != "bad":
-        times = row[kind] = [*row.get(kind, ())[-7:], event["at"]]
-        event["signal"] = sum(event["at"] - one < WINDOW_DAYS * 86_400 for one in times) >= LIMITS[kind]
+    if event["kind"] != "bad":
+        event["signal"] = rules.update(row, event["kind"], event["at"], event["minor"])
     clock.count()
     if clock.done:
         clock.tell()

@@ -5,40 +5,24 @@ Environment as for every peer: see floor.py.
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from datetime import datetime
 from typing import Any
 
 from quixstreams import Application
 
+from bench.peers import rules
 from bench.peers.clock import Clock
-from bench.reference import BOUNCES, MISSED, TOPICS, WINDOW_DAYS
+from bench.reference import TOPICS
 
 PREFIX = os.environ["BENCH_PREFIX"]
-NEEDED = {
-    "payments": ("event_id", "account_id", "occurred_at", "direction", "amount", "currency", "counterparty_id", "category",
-                 "scheme"),
-    "bounces": ("event_id", "account_id", "occurred_at", "scheme", "reason_code", "counterparty_id", "category"),
-    "missed-bills": ("event_id", "account_id", "occurred_at", "bill_id", "counterparty_id", "category", "amount_due", "currency",
-                     "due_date", "outcome"),
-}  # fmt: skip
-LIMITS = {"bounces": BOUNCES, "missed-bills": MISSED}
 clock = Clock(int(os.environ["BENCH_TOTAL"]))
 
 
-def read(name: str) -> Any:
+def read(kind: str) -> Any:
     def one(value: bytes) -> dict[str, Any]:
-        try:
-            event = json.loads(value)
-            if not all(isinstance(event[field], str) for field in NEEDED[name]):
-                raise ValueError
-            event["minor"] = round(float(event.get("amount", "0")) * 100)
-            event["at"] = datetime.fromisoformat(event["occurred_at"]).timestamp()
-        except (ValueError, KeyError):
-            return {"kind": "bad", "value": value.decode(errors="replace")}
-        return {"kind": name, **event}
+        event = rules.read(kind, value)
+        return {"kind": "bad", "value": value.decode(errors="replace")} if event is None else {**event, "kind": kind}
 
     return one
 
@@ -47,18 +31,10 @@ def step(event: dict[str, Any], state: Any) -> dict[str, Any]:
     clock.count()
     if clock.done:
         app.stop()
-    kind = event["kind"]
-    if kind == "bad":
-        return event
-    row = state.get("row", {})
-    if kind == "payments":
-        row["payments"] = row.get("payments", 0) + 1
-        row["debits"] = row.get("debits", 0) + event["minor"]
-        event["signal"] = False
-    else:
-        times = row[kind] = [*row.get(kind, ())[-7:], event["at"]]
-        event["signal"] = sum(event["at"] - one < WINDOW_DAYS * 86_400 for one in times) >= LIMITS[kind]
-    state.set("row", row)
+    if event["kind"] != "bad":
+        row = state.get("row", {})
+        event["signal"] = rules.update(row, event["kind"], event["at"], event["minor"])
+        state.set("row", row)
     return event
 
 

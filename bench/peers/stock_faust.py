@@ -11,8 +11,9 @@ from datetime import datetime
 
 import faust
 
+from bench.peers import rules
 from bench.peers.clock import Clock
-from bench.reference import BOUNCES, MISSED, TOPICS, WINDOW_DAYS
+from bench.reference import TOPICS
 
 PREFIX, PARTITIONS = os.environ["BENCH_PREFIX"], int(os.environ["BENCH_PARTITIONS"])
 clock = Clock(int(os.environ["BENCH_TOTAL"]))
@@ -59,7 +60,6 @@ class MissedBill(faust.Record, validation=True):
 
 
 KINDS = dict(zip(TOPICS, (Payment, Bounce, MissedBill), strict=True))
-LIMITS = {"bounces": BOUNCES, "missed-bills": MISSED}
 signals = app.topic(f"{PREFIX}signals", value_serializer="raw", key_type=bytes, partitions=PARTITIONS)
 dead = app.topic(f"{PREFIX}dead-letters", value_serializer="raw", key_type=bytes, partitions=PARTITIONS)
 table = app.Table("accounts", default=dict, partitions=PARTITIONS)
@@ -79,14 +79,8 @@ def agent_of(name: str) -> None:
                 await dead.send(key=key, value=value)
             else:
                 row = table[key]
-                if name == "payments":
-                    row["payments"] = row.get("payments", 0) + 1
-                    row["debits"] = row.get("debits", 0) + minor
-                else:
-                    times = row[name] = [*row.get(name, ())[-7:], at]
-                    if sum(at - one < WINDOW_DAYS * 86_400 for one in times) >= LIMITS[name]:
-                        told = json.dumps({"account_id": event.account_id, "count": len(times)})
-                        await signals.send(key=key, value=told.encode())
+                if rules.update(row, name, at, minor):
+                    await signals.send(key=key, value=json.dumps({"account_id": event.account_id}).encode())
                 table[key] = row
             clock.count()
             if clock.done:

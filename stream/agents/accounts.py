@@ -405,11 +405,15 @@ class AccountsStep:
         parts: list[tuple[int, int, int]] = [(index, 0, 0) for index in np.flatnonzero(batch.events["kept"]).tolist()]
         parts += [(index, 1, 0) for index in watched]
         parts += [(finding.trigger, 2, number) for number, finding in enumerate(told)]
+        at = -1
+        record: Any = None
         for index, kind, number in sorted(parts):
-            record, source = batch.records[index], records[batch.source[index]]
+            if index != at:  # looking at a record may decode it
+                at, record = index, batch.records[index]
             if kind == 0:
                 self._keep_note(reader, batch.events[index], record)
                 continue
+            source = records[batch.source[index]]
             trigger = Trigger(
                 topic,
                 f"{record.event_id}/{record.status}",

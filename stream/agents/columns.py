@@ -169,8 +169,7 @@ def _scanned(reader: Reader, form: Form, records: Sequence[Record], values: list
     events = np.zeros(len(records), EVENT)
     events["topic"] = reader.topic
     for column, name in _COLUMN_OF.items():
-        if name in form.place:
-            events[column] = found[:, form.place[name]]
+        events[column] = found[:, form.place[name]]
     events["currency"] += 1
     events["seen"] = seen_of(events["id"], reader.topic, events["status"].astype(np.int64))
     events["clock"] = np.minimum(at, stamps)

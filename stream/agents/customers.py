@@ -36,8 +36,9 @@ from stream.errors import BadRecord, Reason
 from stream.tables import customer as table
 from stream.tables.customer import Customer, Partition
 from stream.treatment import commitments, effects, reminders
+from stream.treatment import holds as hold_rules
 from stream.treatment.evaluate import HISTORY_KEPT, erase, evaluate, watch
-from stream.treatment.local_time import DAY, LATEST, from_ms, to_ms
+from stream.treatment.local_time import DAY, LATEST, from_ms, to_ms, to_ms_or_none
 from stream.treatment.permission import Operator
 from stream.treatment.policy import Policy, minutes
 from stream.treatment.safety import Gauge
@@ -393,22 +394,10 @@ class CustomersStep:
     def _tell_hold(self, customer: Customer, event: holds.HoldRecord, trace: bytes) -> New:
         if not table.first_time(customer.seen, "holds", event.event_id):
             return False
-        occurred_at = to_ms(event.occurred_at)
-        known = customer.holds.get(event.hold_id)
-        if known is not None and known.occurred_at > occurred_at:
+        hold = hold_rules.told(event, customer.holds.get(event.hold_id))
+        if hold is None:
             return False
-        placed_at = to_ms(event.placed_at)
-        customer.holds[event.hold_id] = table.Hold(
-            event.hold_id, event.kind, occurred_at, placed_at,
-            account_id=event.account_id or "",
-            channel=event.channel or "",
-            lifted=event.lifted_at is not None,
-            ends_at=_ms(event.ends_at),
-            treatment_ended_at=_ms(event.treatment_ended_at),
-            lifted_at=_ms(event.lifted_at),
-            # Placed anew, it counts from there; told again as it was placed, it is renewed.
-            renewals=known.renewals + (known.occurred_at < occurred_at) if known and known.placed_at == placed_at else 0,
-        )  # fmt: skip
+        customer.holds[event.hold_id] = hold
         self._bound_holds(customer)
         return True
 
@@ -768,10 +757,6 @@ def _obligations(event: account_facts.AccountFactsRecord, known: table.AccountFa
     ]  # fmt: skip
 
 
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else to_ms(at)
-
-
 def _kind_of(topic: str, record: Any) -> tuple[str, ...]:
     """What a record is counted as."""
     match topic:
@@ -802,7 +787,7 @@ def _operate(of: Customer | Partition, stopped: bool, event: operator_actions.Op
         case "resume_nudges":
             return False
         case "snooze":
-            of.snoozes[detector] = _ms(event.until)
+            of.snoozes[detector] = to_ms_or_none(event.until)
             while len(of.snoozes) > table.MAX_SNOOZES:
                 # Too many to tell apart: one snooze of everything, which silences more.
                 ends = list(of.snoozes.values())

@@ -11,14 +11,33 @@ from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
+from stream.contracts.holds import HoldRecord
 from stream.tables.customer import Customer, Hold, Profile
-from stream.treatment.local_time import DAY, local_date, start_of_day, zone
+from stream.treatment.local_time import DAY, local_date, start_of_day, to_ms, to_ms_or_none, zone
 from stream.treatment.policy import HoldLength, Policy
 
 Span = tuple[int, int | None]
 """A stretch [from, until); None is open-ended."""
 
 UTC = ZoneInfo("UTC")
+
+
+def told(event: HoldRecord, known: Hold | None) -> Hold | None:
+    """The hold as its record tells it, given what was known of it; None where something newer has been told."""
+    occurred_at, placed_at = to_ms(event.occurred_at), to_ms(event.placed_at)
+    if known is not None and known.occurred_at > occurred_at:
+        return None
+    return Hold(
+        event.hold_id, event.kind, occurred_at, placed_at,
+        account_id=event.account_id or "",
+        channel=event.channel or "",
+        lifted=event.lifted_at is not None,
+        ends_at=to_ms_or_none(event.ends_at),
+        treatment_ended_at=to_ms_or_none(event.treatment_ended_at),
+        lifted_at=to_ms_or_none(event.lifted_at),
+        # Placed anew, it counts from there; told again as it was placed, it is renewed.
+        renewals=known.renewals + (known.occurred_at < occurred_at) if known and known.placed_at == placed_at else 0,
+    )  # fmt: skip
 
 
 def until(hold: Hold, profile: Profile | None, policy: Policy) -> int | None:

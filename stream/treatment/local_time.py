@@ -25,6 +25,11 @@ def to_ms(moment: dt.datetime) -> int:
     return (moment - EPOCH) // MILLISECOND
 
 
+def to_ms_or_none(moment: dt.datetime | None) -> int | None:
+    """The same of an instant that there may not be."""
+    return None if moment is None else to_ms(moment)
+
+
 def from_ms(ms: int) -> dt.datetime:
     """Milliseconds as a datetime in UTC."""
     return EPOCH + dt.timedelta(milliseconds=min(ms, LATEST))

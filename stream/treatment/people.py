@@ -210,7 +210,7 @@ def _causes(turn: Turn) -> Grounds:
         causes |= {each.cause: partial(_of_vulnerable, turn.now, turn) for each in asked}
     # Once a case is closed, what came up since asks again.
     last = max((each.issued_at for each in asked), default=0)
-    worse = any(each.rose_at > last or (each.severity == "high" and each.at > last) for each in turn.spoken)
+    worse = any(_came_up(each) > last for each in turn.spoken)
     fresh = worse and all(each.status == "done" for each in asked)
     if turn.specialist and fresh and _fresh(turn):
         causes[f"vulnerable:{turn.now}"] = partial(_of_vulnerable, turn.now, turn)
@@ -453,10 +453,15 @@ def _since(turn: Turn) -> Grounds:
     new = [
         each
         for each in turn.worst_first()
-        if (at := each.at if each.severity == "high" else each.rose_at) > last
+        if (at := _came_up(each)) > last
         and not any(case.opened_at <= at and (case.closed_at is None or at < case.closed_at) for case in cases)
     ]
     return {f"since:{last}": partial(_of_since, new, last, turn)} if new else {}
+
+
+def _came_up(signal: OpenSignal) -> int:
+    """When a sign last told something new: a high one whenever it is told, a lesser one when it rose."""
+    return max(signal.rose_at, signal.at) if signal.severity == "high" else signal.rose_at
 
 
 def _of_since(signals: Sequence[OpenSignal], last: int, turn: Turn) -> Request:

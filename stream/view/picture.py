@@ -30,7 +30,7 @@ from stream.errors import BadRecord, Reason
 from stream.tables import customer as table
 from stream.treatment import holds as hold_rules
 from stream.treatment.explain import rule_words
-from stream.treatment.local_time import DAY, from_ms, to_ms
+from stream.treatment.local_time import DAY, from_ms, to_ms, to_ms_or_none
 from stream.treatment.policy import Policy
 
 TOPICS: Final = ("customers", "holds", "contact-outcomes", "cases", "signals", "nudges", "escalations", "decisions")
@@ -217,21 +217,11 @@ def _customer(state: State, event: CustomerRecord) -> None:
 
 
 def _hold(state: State, event: HoldRecord) -> None:
-    at, placed_at = to_ms(event.occurred_at), to_ms(event.placed_at)
-    known = state.holds.get(event.hold_id)
-    if known is not None and known.occurred_at > at:
+    hold = hold_rules.told(event, state.holds.get(event.hold_id))
+    if hold is None:
         return
-    state.holds[event.hold_id] = table.Hold(
-        event.hold_id, event.kind, at, placed_at,
-        account_id=event.account_id or "",
-        channel=event.channel or "",
-        lifted=event.lifted_at is not None,
-        provisional=bool(event.provisional),
-        ends_at=_ms(event.ends_at),
-        treatment_ended_at=_ms(event.treatment_ended_at),
-        lifted_at=_ms(event.lifted_at),
-        renewals=known.renewals + (known.occurred_at < at) if known and known.placed_at == placed_at else 0,
-    )  # fmt: skip
+    hold.provisional = bool(event.provisional)
+    state.holds[event.hold_id] = hold
     # What is over goes first; one without an end never before one that has it.
     _bound(state.holds, MAX_HOLDS, lambda each: (not each.lifted, each.ends_at is None, each.occurred_at))
 
@@ -283,7 +273,7 @@ def _signal(state: State, event: SignalRecord) -> None:
             known.since = min(known.since, at)
             if at >= to_ms(known.last.occurred_at):
                 known.last = _without_events(event)
-    for name in [name for name, each in state.signals.items() if (_ms(each.last.expires_at) or at + 1) <= at]:
+    for name in [name for name, each in state.signals.items() if (to_ms_or_none(each.last.expires_at) or at + 1) <= at]:
         del state.signals[name]
     _bound(state.signals, MAX_SIGNALS, lambda each: (SEVERITIES.index(each.last.severity), to_ms(each.last.occurred_at)))
 
@@ -357,10 +347,6 @@ def _without_events(event: SignalRecord) -> SignalRecord:
 
 def _without_event_ids(reason: ReasonRecord) -> ReasonRecord:
     return msgspec.structs.replace(reason, event_ids=())
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else to_ms(at)
 
 
 # --- from what is remembered to what is shown

@@ -1029,8 +1029,8 @@ def forgotten_signals(told: Sequence[Told], said: Sequence[Said], clocks: Sequen
 
     A second signal beside the first need not bring a decision of its own: the time is that in which any is open. Nor need there
     be one while a person looks after them: a case is open, or an escalation stands that no closed case has answered; nor where
-    the case of an escalation was open at some time since, for what came up then was theirs to see. A signal
-    that was lower for less than two weeks only flapped: the time goes on from before.
+    the case of an escalation was open at some time since, for what came up then was theirs to see. A signal that was lower for
+    less than two weeks only flapped: the time goes on from before.
     """
     found = []
     words: dict[str, set[int]] = defaultdict(set)

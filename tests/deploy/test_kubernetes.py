@@ -6,13 +6,11 @@ no schema here: of them only what is said below is tested.
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import kubernetes_validate
@@ -21,6 +19,7 @@ import yaml
 
 from stream.engine import checks
 from stream.settings import Settings, load
+from tests import scripts
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "deploy" / "k8s"
@@ -33,16 +32,7 @@ rendered = pytest.mark.skipif(not shutil.which(RENDER[0]), reason="needs kubectl
 Resource = dict[str, Any]
 
 
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("deploy_generate", ROOT / "deploy" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-GENERATE = generate()
+GENERATE = scripts.load("deploy/generate.py")
 
 
 @pytest.mark.parametrize("path", GENERATE.FILES, ids=lambda path: path.name)

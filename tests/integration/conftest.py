@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import pytest
 
 from stream.agents.accounts import AccountsStep
 from tests.kafka import Broker, Process, Security, planted, start_worker
+from tests.kafka.job import Job
 
 _numbers = itertools.count(1)
 
@@ -112,3 +114,18 @@ def run_program(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def job(broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Job]:
+    """The real job on the shared broker, its topics made."""
+    real = Job(broker, tmp_path, prefix)
+    real.create_topics()
+    yield real
+    real.close()
+    print(real.tails())
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from stream.engine.partitioner import partition_of
 from stream.engine.redrive import Redriver
 from stream.errors import EngineError
 from stream.topics import CATALOGUE
-from tests.kafka import Broker, Message, Received
+from tests.kafka import Message, Received
 from tests.kafka.bank import DAY, account, bounce, encode, message, payment
 from tests.kafka.job import PARTITIONS, Job
 from tests.kafka.planted import PLANTED
@@ -29,21 +28,6 @@ pytestmark = pytest.mark.kafka
 INPUTS = tuple(topic.name for topic in CATALOGUE if topic.role == "input")
 BY_ACCOUNT = {topic.name: topic.key == "account_id" for topic in CATALOGUE}
 HOME = partition_of(b"A-1", PARTITIONS)
-
-
-@pytest.fixture
-def job(broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Job]:
-    """The real job on the shared broker, its topics made."""
-    real = Job(broker, tmp_path, prefix)
-    real.create_topics()
-    yield real
-    real.close()
-    print(real.tails())
-
-
-@pytest.fixture
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def dlq(job: Job, *words: str, code: int = 0) -> Any:

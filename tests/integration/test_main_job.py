@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,21 +30,6 @@ pytestmark = pytest.mark.kafka
 
 OUTPUTS = ("signals", "nudges", "escalations", "decisions", DEAD, "account-facts", "account-orders")
 INPUTS = tuple(topic.name for topic in CATALOGUE if topic.role == "input")
-
-
-@pytest.fixture
-def job(broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Job]:
-    """The real job on the shared broker, its topics made."""
-    real = Job(broker, tmp_path, prefix)
-    real.create_topics()
-    yield real
-    real.close()
-    print(real.tails())
-
-
-@pytest.fixture
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def values(records: list[Received]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,6 @@ def job(broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Job]:
     yield made
     made.close()
     print(made.tails())
-
-
-@pytest.fixture
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def start(job: Job, program: tuple[str, ...], name: str, **env: str) -> Process:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-_SPEC = importlib.util.spec_from_file_location("ci_audit", Path(__file__).parents[3] / ".ci" / "audit.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-audit = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(audit)
+from tests import scripts
+
+audit = scripts.load(".ci/audit.py")
 
 CLEAN = {"name": "one", "version": "1", "vulns": []}
 BAD = {"name": "two", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]}

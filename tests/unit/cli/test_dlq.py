@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from stream import settings
@@ -25,6 +25,7 @@ from stream.engine.step import Refused
 from stream.errors import EwsError, Reason
 from stream.topics import CATALOGUE
 from tests.kafka.bank import encode, payment
+from tests.unit.cli.committed import committed
 
 NOW = datetime.now(UTC)
 SECRET = "Mallory"
@@ -76,19 +77,8 @@ class Bank:
 
     def read(self, topic: str = "payments") -> list[Any]:
         """Committed records: partition, key, value, headers."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "test", "enable.partition.eof": True})
-        consumer.assign([TopicPartition(self.prefix + topic, partition, 0) for partition in range(PARTITIONS)])
-        found, ends = [], 0
-        while ends < PARTITIONS:
-            message = consumer.poll(10)
-            assert message is not None
-            if message.error():
-                assert message.error().code() == KafkaError._PARTITION_EOF
-                ends += 1
-            else:
-                found.append((message.partition(), message.key(), message.value(), message.headers()))
-        consumer.close()
-        return found
+        found = committed(self.bootstrap, self.prefix + topic, PARTITIONS)
+        return [(message.partition(), message.key(), message.value(), message.headers()) for message in found]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 from click.testing import Result
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError
 from typer.testing import CliRunner
 
 from stream.cli import app
@@ -21,6 +21,7 @@ from stream.engine.deliver import Delivery
 from stream.engine.embedded import PARTITIONS, EmbeddedBroker
 from stream.engine.partitioner import Partitioner, partition_of
 from stream.errors import EwsError, RightsError, TopicsError
+from tests.unit.cli.committed import committed
 
 _numbers = itertools.count()
 
@@ -42,22 +43,11 @@ class Bank:
 
     def found(self) -> dict[int, list[tuple[bytes, dict[str, Any], int]]]:
         """Key, value and timestamp by partition. Each value is one that the job takes."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "test", "enable.partition.eof": True})
-        places = [TopicPartition(f"{self.prefix}operator-actions", partition, 0) for partition in range(PARTITIONS)]
-        consumer.assign(places)
         found: dict[int, list[tuple[bytes, dict[str, Any], int]]] = {}
-        ends = 0
-        while ends < PARTITIONS:
-            message = consumer.poll(10)
-            assert message is not None
-            if message.error():
-                assert message.error().code() == KafkaError._PARTITION_EOF
-                ends += 1
-                continue
+        for message in committed(self.bootstrap, f"{self.prefix}operator-actions", PARTITIONS):
             DECODE["operator-actions"](message.value())
             record = (message.key(), json.loads(message.value()), message.timestamp()[1])
             found.setdefault(message.partition(), []).append(record)
-        consumer.close()
         return found
 
 

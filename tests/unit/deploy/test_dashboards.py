@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from stream import app, settings
+from tests import scripts
 from tests.unit.deploy import promql
 
 GRAFANA = promql.ROOT / "deploy" / "grafana"
 FILES = sorted(GRAFANA.glob("*.json"))
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dashboards", GRAFANA / "dashboards.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-DASHBOARDS = load()
+DASHBOARDS = scripts.load("deploy/grafana/dashboards.py")
 
 
 @pytest.fixture(autouse=True, scope="module")

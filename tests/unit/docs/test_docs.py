@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import typer
@@ -14,20 +12,12 @@ from stream.cli import app
 from stream.detectors.registry import NAMES
 from stream.settings import Settings
 from stream.tables.account import ACCOUNT, EVIDENCE
+from tests import scripts
 
 ROOT = Path(__file__).parents[3]
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-GENERATE = load()
+GENERATE = scripts.load("docs/generate.py")
 PAGES: list[Path] = GENERATE.pages()
 SOURCES = "\n".join(path.read_text("utf-8") for path in (ROOT / "stream").rglob("*.py"))
 
