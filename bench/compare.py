@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -114,7 +115,8 @@ def peer(given: Input, command: list[str], name: str, total: int | None = None, 
     process = Process(command, given.job.folder, f"peer-{name}-{len(given.job.workers)}", full)
     given.job.workers.append(process)
     wait_until(lambda: not process.running, 600, f"{name} ends", 0.5)
-    lines = [line for line in process.output().splitlines() if line.startswith("{")]
+    # Faust writes what a terminal needs before it.
+    lines = [found[0] for line in process.output().splitlines() if (found := re.search(r"\{.*\}$", line))]
     if process.returncode != 0 or not lines:
         raise Missing(f"ended with {process.returncode}: {process.tail(3)}")
     return {key: float(value) for key, value in json.loads(lines[-1]).items()}

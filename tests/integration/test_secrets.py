@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from faust.web.base import DEBUG_BLUEPRINTS, DEFAULT_BLUEPRINTS, OPTIONAL_BLUEPRINTS
 from mode.utils.imports import symbol_by_name
 
-from tests.kafka import Broker, planted, wait_until
+from tests.kafka import planted, wait_until
 from tests.kafka.bank import account, customer, message, trouble
 from tests.kafka.job import Job
 from tests.kafka.planted import PASSWORD
@@ -115,15 +115,6 @@ def test_a_defect_before_the_start_and_a_lost_task_are_told_by_their_places_alon
     assert "<string>:4 lost" in done.stderr
     assert '"fail-stop"' in done.stderr.splitlines()[-1]
     assert "<string>:13 build" in done.stderr.splitlines()[-1]
-
-
-@pytest.fixture
-def job(broker: Broker, prefix: str, tmp_path: Path) -> Iterator[Job]:
-    real = Job(broker, tmp_path, prefix)
-    real.create_topics()
-    yield real
-    real.close()
-    print(real.tails())
 
 
 DYING = f"""
