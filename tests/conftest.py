@@ -15,10 +15,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on a real Kafka run one after the other in one process: they share a broker."""
-    skip = os.environ.get("EWS_TEST_KAFKA") == "skip"
-    for item in items:
-        if item.get_closest_marker("kafka"):
-            item.add_marker(pytest.mark.xdist_group("kafka"))
-            if skip:
+    """Leaves out the tests on a real Kafka where none is wanted."""
+    if os.environ.get("EWS_TEST_KAFKA") == "skip":
+        for item in items:
+            if item.get_closest_marker("kafka"):
                 item.add_marker(pytest.mark.skip(reason="EWS_TEST_KAFKA=skip: no real Kafka wanted"))
