@@ -19,6 +19,7 @@ Messages name fields and remedies and never carry a customer's data.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 
@@ -130,3 +131,13 @@ class StalledError(EngineError):
 
 class DeadLetterLimit(EngineError):
     """More of the input is bad than the limit allows."""
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that led to it, each once: a client that raises one error in several tasks can make a ring of them."""
+    seen: BaseException | None = error
+    told: set[int] = set()
+    while seen is not None and id(seen) not in told:
+        told.add(id(seen))
+        yield seen
+        seen = seen.__cause__ or seen.__context__

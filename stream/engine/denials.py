@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError, TransactionalIdAuthorizationFailed
 from confluent_kafka import KafkaError
 
-from stream.errors import RightsError
+from stream.errors import RightsError, causes
 from stream.rights import Operation, Right
 
 CODES = frozenset(
@@ -33,8 +33,7 @@ def denial(error: BaseException, operation: Operation = "Read") -> RightsError |
 
     aiokafka names the resource and not the operation: of a topic it is the one that was tried.
     """
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in causes(error):
         match seen:
             case RightsError():
                 return seen
@@ -46,5 +45,4 @@ def denial(error: BaseException, operation: Operation = "Read") -> RightsError |
                 return missing([Right("group", str(seen.args[0]) if seen.args else "?", "Read")])
             case TransactionalIdAuthorizationFailed():
                 return missing([Right("transactional-id", str(seen.args[0]) if seen.args else "?", "Write")])
-        seen = seen.__cause__ or seen.__context__
     return None

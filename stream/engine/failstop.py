@@ -15,7 +15,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from stream.engine import denials
-from stream.errors import ConfigurationError, EwsError
+from stream.errors import ConfigurationError, EwsError, causes
 
 log = structlog.get_logger()
 
@@ -59,13 +59,11 @@ def _tell(error: BaseException, where: str, code: int) -> None:
 def trace(error: BaseException) -> list[str]:
     """Where an error came from, through all that caused it: kinds and places, never its text, which may quote data."""
     lines: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in causes(error):
         # aiokafka's errors tell of brokers and topics; a ValueError might quote what it choked on.
         text = f": {seen}" if isinstance(seen, (EwsError, KafkaError)) else ""
         lines.append(type(seen).__name__ + text)
         lines += [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(seen.__traceback__)]
-        seen = seen.__cause__ or seen.__context__
     return lines
 
 

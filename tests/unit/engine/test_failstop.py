@@ -88,3 +88,11 @@ os.dup2(end, 2)
     ended = run("raise GapError('a gap')", setup=setup, timeout=60)
     assert ended.returncode == 1
     assert "survived" not in ended.stdout
+
+
+def test_errors_that_caused_one_another_in_a_ring_are_each_told_once() -> None:
+    """A client that raises one error in several tasks makes such; the process must end all the same."""
+    done = run("a, b = KeyError('x'), ValueError('y'); a.__cause__, b.__cause__ = b, a; raise a", timeout=60)
+    assert done.returncode == 1
+    trace = json.loads(done.stderr.splitlines()[-1])["trace"]
+    assert [line for line in trace if line in ("KeyError", "ValueError")] == ["KeyError", "ValueError"]
