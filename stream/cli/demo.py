@@ -73,8 +73,7 @@ def demo(
     from stream.engine.embedded import PARTITIONS, EmbeddedBroker
     from stream.simulate import folder
 
-    # A plain end by SIGTERM would skip every clean-up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    ending = _Ending()
     console = Console(highlight=False)
     story = tell(seed, customers, datetime.now(UTC).date())
     try:
@@ -107,19 +106,51 @@ def demo(
                 f"{len(story.events):,} payments, bounces and bills. Nobody told the worker who is in "
                 "trouble.\n"
             )
-            stage = _Stage(story, player, listener, worker, screen, sink)
+            stage = _Stage(story, player, listener, worker, screen, sink, ending)
             stage.start(compiled_before())
             stage.play(seconds)
         _conclude(console, stage, out)
         if keep:
-            _keep(console, broker.bootstrap, port, worker)
+            _keep(console, broker.bootstrap, port, worker, ending)
+
+
+class _Ending:
+    """Ctrl-C or SIGTERM: noted when it comes, and heeded between two steps, so that every clean-up is made.
+
+    An exception raised by the handler could come up within a delivery report, and librdkafka's binding turns it into
+    a SystemError there. Whoever asks a second time is obeyed at once.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+        """That of a shell for a program which a signal ended; 0 until one has come."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._asked)
+
+    def _asked(self, number: int, _frame: object) -> None:
+        self.code = 128 + number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def check(self) -> None:
+        """Raises SystemExit once a signal has come."""
+        if self.code:
+            sys.exit(self.code)
 
 
 class _Stage:
     """The run of one demo: story out, outputs in, all in one loop."""
 
     def __init__(
-        self, story: Story, player: Player, listener: Listener, worker: Worker, screen: Screen, sink: Sink
+        self,
+        story: Story,
+        player: Player,
+        listener: Listener,
+        worker: Worker,
+        screen: Screen,
+        sink: Sink,
+        ending: _Ending,
     ) -> None:
         from stream.demo.words import Teller
 
@@ -134,6 +165,7 @@ class _Stage:
         self._worker = worker
         self._screen = screen
         self._sink = sink
+        self._ending = ending
         zones = {e.value["customer_id"]: e.value["time_zone"] for e in story.events if e.topic == "customers"}
         self._teller = Teller(zones)
 
@@ -176,6 +208,7 @@ class _Stage:
         """Passes on what the worker has said since; how many records that was."""
         from stream.engine.journal import Entry
 
+        self._ending.check()
         self._worker.check()
         heard = 0
         for said in self._listener.hear(_LISTEN):
@@ -311,7 +344,7 @@ def _command() -> str:
     return str(called) if called.name == "ews" else f"{Path(sys.executable).name} -m stream"
 
 
-def _keep(console: Console, bootstrap: str, port: int, worker: Worker) -> None:
+def _keep(console: Console, bootstrap: str, port: int, worker: Worker, ending: _Ending) -> None:
     console.print(
         f"\n[bold]Still up[/bold], until Ctrl-C: Kafka protocol at {bootstrap} "
         f"(payments, signals, nudges ...), metrics at "
@@ -320,7 +353,6 @@ def _keep(console: Console, bootstrap: str, port: int, worker: Worker) -> None:
         "      [dim]more events for it[/dim]",
         soft_wrap=True,
     )
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            worker.check()
-            time.sleep(0.5)
+    while not ending.code:
+        worker.check()
+        time.sleep(0.5)
