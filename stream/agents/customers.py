@@ -518,22 +518,21 @@ class CustomersStep:
         at = to_ms(event.occurred_at)
         known = customer.cases.get(event.case_id)
         if known is not None and known.at > at:
-            # Told late: it was open earlier than was known.
-            if event.status == "opened" and at < known.opened_at:
+            # Told late: it was open earlier than was known, or answers a request that no later record named.
+            earlier = event.status == "opened" and at < known.opened_at
+            answers = bool(event.escalation_id) and not known.escalation_id
+            if earlier:
                 known.opened_at = at
-                return True
-            return False
+            if answers:
+                known.escalation_id = event.escalation_id or ""
+                self._answered(customer, known)
+            return earlier or answers
         opened_at = min(known.opened_at, at) if known is not None else at
         closed_at = at if event.status == "closed" else None
         escalation_id = event.escalation_id or (known.escalation_id if known is not None else "")
-        customer.cases[event.case_id] = table.Case(event.case_id, opened_at, at, closed_at, escalation_id, event.queue)
-        for escalation in customer.escalations.values():
-            # A case that names no request answers what its team was asked.
-            named = escalation.escalation_id == escalation_id if escalation_id else escalation.queue == event.queue
-            if named and escalation.body and escalation.status != "withdrawn":
-                escalation.status = "taken" if event.status == "opened" else "done"
-                if escalation.cause == "overflow" and escalation.status == "done":
-                    customer.overflow = False
+        case = table.Case(event.case_id, opened_at, at, closed_at, escalation_id, event.queue)
+        customer.cases[event.case_id] = case
+        self._answered(customer, case)
         while len(customer.cases) > table.MAX_CASES:
             closed = [case for case in customer.cases.values() if case.closed_at is not None]
             if closed:
@@ -542,6 +541,19 @@ class CustomersStep:
                 customer.overflow = True
                 del customer.cases[next(reversed(customer.cases))]
         return True
+
+    def _answered(self, customer: Customer, case: table.Case) -> None:
+        """Marks the requests that a case answers; one that names none answers what its team was asked."""
+        for escalation in customer.escalations.values():
+            named = (
+                escalation.escalation_id == case.escalation_id
+                if case.escalation_id
+                else escalation.queue == case.queue
+            )
+            if named and escalation.body and escalation.status != "withdrawn":
+                escalation.status = "taken" if case.closed_at is None else "done"
+                if escalation.cause == "overflow" and escalation.status == "done":
+                    customer.overflow = False
 
     def _tell_signal(self, customer: Customer, event: signals.SignalRecord, trace: bytes) -> New:
         at = to_ms(event.occurred_at)

@@ -216,6 +216,19 @@ def test_what_came_up_while_somebody_had_the_case_was_theirs_to_see() -> None:
     assert asked(bank.run()) == [("arrears_care", "days_past_due")]
 
 
+def test_a_case_whose_older_record_comes_last_answers_the_request_that_it_names() -> None:
+    bank = past_due(32)
+    request = only(bank.run().escalations())
+    bank.case(START + hours(3), "closed", queue="vulnerability")
+    bank.case(START + hours(1), escalation=request["escalation_id"])
+    bank.ticks(START + days(1), START + days(20), hours(6))
+    said = bank.run()
+    assert not said.asked_again()
+    bank.signal(START + days(20), severity="high")
+    bank.ticks(START + days(20) + hours(1), START + days(22), hours(6))
+    assert asked(bank.run()) == [("arrears_care", "days_past_due"), ("arrears_care", "since_last_case")]
+
+
 def test_what_a_dispute_took_back_is_asked_anew_when_its_day_comes_after_all() -> None:
     bank = past_due(20)
     bank.ticks(START, START + days(12), hours(6))
