@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import resource
@@ -413,6 +414,7 @@ def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     configure_logging(settings.log_level)
     # A core file would hold every customer's record, and the password.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable()  # a crash in a compiled library leaves stacks at least: files and lines, no values
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that can be reloaded
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(_tell_of_a_lost_task)
@@ -429,7 +431,10 @@ def run(settings: Settings, stages_of: StagesOf = stages) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        failstop.leave(ended.code)
 
 
 def _tell_of_a_lost_task(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
