@@ -177,10 +177,7 @@ def check(job: Job, told: Told, found: Findings) -> tuple[dict[str, int], int]:
     ends |= {(topic, partition): end for topic in INNER for partition, end in live[topic].ends.items()}
     check_ranges((entry for _, entry in job.entries()), ends, found)
     for topic, said in live.items():
-        # An order that is given, taken back and given again while no time passes has one id; what is said of it is one
-        # thing, and the replay says how often.
-        if topic != "account-orders":
-            check_ids(topic, said, found)
+        check_ids(topic, said, found)
     aside = live[DEAD].records
     line = f"{DEAD}: {told.bad} bad records were sent, {aside} were set aside"
     found.add(line, lost=max(told.bad - aside, 0), double=max(aside - told.bad, 0))

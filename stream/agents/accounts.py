@@ -719,6 +719,8 @@ class AccountsStep:
             self._say(finding, trigger)
 
     def _is_redelivered(self, number: int, order: AccountOrderRecord) -> bool:
+        if order.kind in ("watch_promise", "unwatch_promise"):
+            return False  # the last word counts, however often it was said before
         seen = int(columns.seen_of(hash_text(f"{order.order_id} {order.kind}"), ev.TIME, 0))
         row = self._table.rows[number]
         if seen in row["ring"].tolist():

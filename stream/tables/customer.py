@@ -411,6 +411,8 @@ class Customer(_Stored):
     helped_at: int = 0
     """When a supportive nudge that still stands was last issued."""
     decisions: int = 0
+    orders: int = 0
+    """How many orders to watch payments, or no longer, have been given: no two are the same record."""
     due: int | None = None
     """When the passing of time alone will change something."""
     seen: list[int] = []
@@ -421,7 +423,7 @@ def is_bare(customer: Customer) -> bool:
     """Whether nothing is remembered but the ids of events, and of signals and accounts that are gone."""
     if customer.profile is not None or customer.signals or customer.accounts:
         return False
-    return msgspec.structs.replace(customer, seen=[], gone={}, cleared_at=0, left=[]) == Customer(customer.customer_id)
+    return msgspec.structs.replace(customer, seen=[], gone={}, cleared_at=0, left=[], orders=0) == Customer(customer.customer_id)
 
 
 class Breaker(_Stored):

@@ -30,7 +30,8 @@ def watch(
         currency=None if money is None else money[1],
         due_date=dt.date.fromisoformat(due_date),
     )
-    turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock)), record)
+    turn.customer.orders += 1
+    turn.say("account-orders", account_id, derive(order_id, kind, str(turn.clock), str(turn.customer.orders)), record)
 
 
 def pause(hold_id: str, account_id: str, paused: Paused, kind: str, turn: Turn) -> None:

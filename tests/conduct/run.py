@@ -103,6 +103,7 @@ def run_one(seed: int, policy: Policy) -> Ran:
     violations: list[Violation] = []
     refused = 0
     latest: dict[tuple[str, str], dict[str, Any]] = {}
+    ids: set[tuple[str, bytes]] = set()
     for index, each in enumerate(timelines.draw(seed)):
         value = resolve(each.value, latest)
         key = None if each.key is None else each.key.encode()
@@ -119,6 +120,10 @@ def run_one(seed: int, policy: Policy) -> Ran:
             why = refusals[0].why if refusals else "a bad record was taken"
             violations.append(Violation("refused", value.get("customer_id", "-"), each.topic, index, None, why))
         for output in outputs:
+            name = output.topic, dict(output.headers)["ce_id"]
+            if name in ids:
+                violations.append(Violation("id twice", value.get("customer_id", "-"), output.topic, index, None, ""))
+            ids.add(name)
             if output.topic not in ("nudges", "escalations", "decisions"):
                 continue
             record = json.loads(output.value or b"{}")

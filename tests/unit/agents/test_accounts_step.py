@@ -306,6 +306,12 @@ def test_payments_are_told_only_while_a_promise_is_watched() -> None:
     assert run(step, [payment("p2", 4)]) == []
 
 
+def test_the_last_order_to_watch_counts_however_often_it_was_given_before() -> None:
+    step = new()
+    run(step, [account(), *(order("o1", f"{verb}_promise", 1, promise_id="R1") for verb in ("watch", "unwatch", "watch"))])
+    assert [one["change"] for one in values(run(step, [payment("p1", 2)]), "account-facts")] == ["payment"]
+
+
 def test_a_pause_is_told_to_all_holders_until_it_is_resumed() -> None:
     step = new()
     run(step, [account(holders=("C1", "C2"))])

@@ -937,6 +937,10 @@ def test_every_output_reads_by_its_contract_and_has_an_id_of_its_own() -> None:
     bank.hold(START + days(12), "mental_health_crisis", treatment_ended_at=(START + days(12)).isoformat())
     bank.hold(START + days(12), "dispute", hold="H2", account_id="A-0002")
     bank.signal(START + days(13), status="withdrawn")
+    for amount, account in (("100.00", "A-0001"), ("90.00", "A-0002"), ("100.00", "A-0001")):
+        due = (START + days(20)).date().isoformat()
+        promise = {"promise_id": "P1", "amount": amount, "currency": "GBP", "due_date": due, "account_id": account}
+        bank.outcome(START + days(13), "promise", promise=promise)
     bank.ticks(START + days(13), START + days(60), hours(6))
     said = bank.run()
     ids = []
