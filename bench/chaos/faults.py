@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
 from bench.chaos.plan import Step
@@ -133,7 +134,7 @@ class Faults:
                 if which == "leader":
                     return self._cluster.leader(self._job.topic("payments"), 0)
                 return self._cluster.coordinator(self._job.settings().group)
-            except (KafkaException, KeyError):  # a broker that has just come back does not know its topics yet
+            except (KafkaException, KafkaError, KeyError):  # a broker that has just come back does not know its topics yet
                 return None
 
         return wait_until(found, _PATIENCE, f"a {which}")

@@ -65,9 +65,12 @@ def run(cluster: Cluster, job: Job, seed: int, steps: Sequence[Step], say: Calla
         codes = supervisor.stop()
     say("settled; checking ...")
     found = check.Findings()
-    for name, code in [*codes.items(), *faults.stopped]:
-        # A worker that is only just starting has nothing to end in order yet.
-        found.add(f"{name} ended with {code} when asked to stop", different=int(code not in (0, -signal.SIGTERM)))
+    # A worker that is only just starting has nothing to end in order yet; one that is asked amid faults may find its task taken.
+    for name, code, fine in [
+        *((name, code, (0, -signal.SIGTERM)) for name, code in codes.items()),
+        *((name, code, (0, 1, -signal.SIGTERM)) for name, code in faults.stopped),
+    ]:
+        found.add(f"{name} ended with {code} when asked to stop", different=int(code not in fine))
     for exit_ in supervisor.exits:
         # 1 is fail-stop, which a supervisor mends; anything else needs a person, and none of these faults should.
         found.add(f"{exit_.name} ended by itself with {exit_.code} after {exit_.at:.0f} s", different=int(exit_.code != 1))

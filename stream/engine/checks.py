@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
+from aiokafka import errors as aiokafka_errors
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
@@ -19,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from stream import rights
-from stream.engine import denials
+from stream.engine import denials, group
 from stream.engine.configs import Configuration
 from stream.errors import ConfigurationError, EngineError, EwsError, TopicsError
 from stream.rights import STAGES, Right, Role
@@ -182,14 +183,6 @@ class Admin:
             result[name] = (str(topic.topic_id), len(topic.partitions))
         return result
 
-    def members(self, group: str) -> list[tuple[str | None, str]]:
-        """Instance id and member id of the group's members.
-
-        Not the client id: of a static member that comes back under its name Kafka goes on telling the one it had before.
-        """
-        future = next(iter(self._client.describe_consumer_groups([group], request_timeout=_TIMEOUT).values()))
-        return [(member.group_instance_id, member.member_id) for member in future.result().members]
-
     def ends(self, partitions: Iterable[tuple[str, int]], timeout: float) -> dict[tuple[str, int], int] | None:
         """The ends for readers of committed records, of those partitions that have a leader; None where no broker answers."""
         try:
@@ -206,18 +199,6 @@ class Admin:
             with contextlib.suppress(KafkaException):
                 found[tp.topic, tp.partition] = future.result().offset
         return found
-
-    def lacks_group(self) -> list[Right]:
-        """The rights to the consumer group that this login lacks, as far as the brokers tell."""
-        group = self._settings.group
-        right = Right("group", group, "Read")
-        told = self._client.describe_consumer_groups([group], request_timeout=_TIMEOUT, include_authorized_operations=True)
-        try:
-            allowed = _operations(told[group].result().authorized_operations)
-        except KafkaException as error:
-            # What else can be wrong with a group, joining it will tell.
-            return [right] if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED else []
-        return [] if allowed is None or right.operation in allowed else [right]
 
     def create(self, topics: Iterable[Wanted], replication: int) -> list[str]:
         """Creates topics; returns their names. Raises TopicsError that names the first that failed."""
@@ -294,7 +275,7 @@ def check(settings: Settings) -> Facts:
         return _embedded_facts(settings, topics)
     admin = Admin(settings)
     found = admin.find([topic.name for topic in topics], Role.WORKER)
-    if lacks := [*_lacking(settings, found), *admin.lacks_group()]:
+    if lacks := [*_lacking(settings, found), *_lacks_group(settings)]:
         raise denials.missing(lacks)
     if lines := problems(settings, found):
         raise TopicsError("the topics are not as they must be:\n  " + "\n  ".join(lines))
@@ -309,6 +290,17 @@ def _lacking(settings: Settings, found: dict[str, Found | None]) -> Iterable[Rig
         topic = found.get(right.name) if right.kind == "topic" else None
         if topic is not None and topic.allowed is not None and right.operation not in topic.allowed:
             yield right
+
+
+def _lacks_group(settings: Settings) -> list[Right]:
+    """The right to the consumer group, where this login lacks it, as far as the brokers tell."""
+    right = Right("group", settings.group, "Read")
+    try:
+        return [] if group.describe_now(settings, _TIMEOUT).may_read else [right]
+    except aiokafka_errors.GroupAuthorizationFailedError:
+        return [right]
+    except aiokafka_errors.KafkaError:
+        return []  # what else can be wrong with a group, joining it will tell
 
 
 def _operations(told: Iterable[Any] | None) -> frozenset[str] | None:

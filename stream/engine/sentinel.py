@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 import structlog
+from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 
+from stream.engine import group
 from stream.engine.checks import Admin, wanted
 from stream.engine.source import Source
 from stream.errors import CheckpointError, ConfigurationError, EwsError, FencedError
@@ -72,9 +74,9 @@ class Sentinel:
         if instance is None or self._admin is None or not mine:
             return False
         try:
-            members = await asyncio.to_thread(self._admin.members, self._settings.group)
-        except KafkaException as error:
-            log.debug("sentinel could not look", error=error.args[0].name())
+            members = (await group.describe(self._settings, 0.0)).members
+        except KafkaError as error:
+            log.debug("sentinel could not look", error=type(error).__name__)
             return False
         if self._source().member_id != mine:
             return False  # it was joining meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from aiokafka.admin import AIOKafkaAdminClient
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import PartitionMetadata
 
@@ -115,10 +117,18 @@ class Cluster:
         return next((node for node in self.nodes if node.node == found), None)
 
     def coordinator(self, group: str) -> Broker | None:
-        """The node that coordinates a consumer group."""
-        [future] = self.client.admin.describe_consumer_groups([group], request_timeout=10).values()
-        found = future.result().coordinator
-        return next((node for node in self.nodes if found is not None and node.node == found.id), None)
+        """The node that coordinates a consumer group. By aiokafka: librdkafka's question may end the process (its issue 4605)."""
+
+        async def ask() -> int:
+            client = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=10_000)
+            try:
+                await client.start()
+                return await client.find_coordinator(group)
+            finally:
+                await client.close()
+
+        found = asyncio.run(ask())
+        return next((node for node in self.nodes if node.node == found), None)
 
     def close(self) -> None:
         """Ends all nodes and removes their data; logs stay."""
