@@ -54,30 +54,68 @@ class Input(NamedTuple):
 # --- ours -----------------------------------------------------------------------------------------------------------------
 
 
-def ours(given: Input, program: tuple[str, ...], **env: str) -> Result:
-    """A worker of ours over the events: by the journal's timestamps, over the second half of them."""
-    prefix = given.job.env["EWS_TOPIC_PREFIX"]
-    app = f"{prefix.strip('.')}-{len(given.job.workers)}"
-    job = Job(
-        given.job.broker, given.job.folder, prefix, program, **{**given.job.env, **env, "EWS_APP": app, "EWS_TICK_SECONDS": "5"}
-    )
+class Ours(NamedTuple):
+    """A program of ours, and what it reads before it is measured."""
+
+    program: tuple[str, ...]
+    detectors: frozenset[str]
+    reads: tuple[str, ...]
+
+
+OURS: Mapping[str, Ours] = {
+    # The whole job first: it reads what other runs write to `signals`.
+    "ews: everything": Ours(("-m", "stream", "worker"), frozenset(NAMES), ("accounts", "customers", "account-facts")),
+    # With the detectors that the job's rules are, and no others.
+    "ews: accounts stage": Ours(("-m", "bench.accounts_only"), frozenset(JOB), ("accounts",)),
+}
+
+
+def job_of(name: str, shared: Job) -> Job:
+    """The job of a program of ours on the run's topics, with a state of its own."""
+    file = shared.folder / f"{len(OURS[name].detectors)}.toml"
+    file.write_text("".join(f"[{each}]\nenabled = false\n" for each in NAMES if each not in OURS[name].detectors))
+    app = name.rpartition(" ")[2] + shared.env["EWS_TOPIC_PREFIX"].strip(".")
+    env = {**shared.env, "EWS_APP": app, "EWS_TICK_SECONDS": "5", "EWS_DETECTORS_FILE": str(file)}
+    return Job(shared.broker, shared.folder, env.pop("EWS_TOPIC_PREFIX"), OURS[name].program, **env)
+
+
+def read_before(name: str, shared: Job) -> None:
+    """A worker reads who holds the accounts. Peers need not know: their signals name the account alone."""
+    job = job_of(name, shared)
     job.create_topics()
-    worker = job.start(app)
-    given.job.workers.append(worker)
+    worker = job.start(f"{job.env['EWS_APP']}-before")
     try:
-        wait_until(lambda: not worker.running or _read_by(job) >= given.total, 900, f"{app} has read all", 1.0)
-        if not worker.running:
-            raise SystemExit(f"the worker ended with {worker.returncode}:\n{worker.tail()}")
-        cpu = cpu_of(worker.pid)
+        for topic in OURS[name].reads:
+            job.wait_applied([topic], 300)
+        worker.stop()
     finally:
         worker.kill()
-    commits = []
-    for record, entry in job.entries():
-        here = sum(to - start for topic, start, to in entry.applied if topic in reference.TOPICS)
-        if here:
-            commits.append((record.timestamp, here))
-    seconds, events = _second_half(commits, given.total)
-    return {"events_per_second": events / seconds, "cpu_us_per_event_with_start": cpu / given.total * 1e6}
+
+
+def ours(name: str) -> Callable[[Input, Path], Result]:
+    """A worker of ours over the events: by the journal's timestamps, over the second half of them."""
+
+    def run(given: Input, _: Path) -> Result:
+        job = job_of(name, given.job)
+        told = len(job.read("signals"))
+        worker = job.start(job.env["EWS_APP"])
+        try:
+            wait_until(lambda: not worker.running or _read_by(job) >= given.total, 900, f"{name} has read all", 1.0)
+            if not worker.running:
+                raise SystemExit(f"the worker ended with {worker.returncode}:\n{worker.tail()}")
+            cpu = cpu_of(worker.pid)
+        finally:
+            worker.kill()
+        commits = []
+        for record, entry in job.entries():
+            here = sum(to - start for topic, start, to in entry.applied if topic in reference.TOPICS)
+            if here:
+                commits.append((record.timestamp, here))
+        seconds, events = _second_half(commits, given.total)
+        told = len(job.read("signals")) - told
+        return {"events_per_second": events / seconds, "cpu_us_per_event_with_start": cpu / given.total * 1e6, "signals": told}
+
+    return run
 
 
 def _read_by(job: Job) -> int:
@@ -162,17 +200,9 @@ def by_streams(store: str, threads: int) -> Callable[[Input, Path], Result]:
     return run
 
 
-def accounts_stage(given: Input, folder: Path) -> Result:
-    """Our accounts stage with the detectors that the job's rules are, and no others."""
-    file = folder / "job.toml"
-    file.write_text("".join(f"[{name}]\nenabled = false\n" for name in NAMES if name not in JOB))
-    return ours(given, ("-m", "bench.accounts_only"), EWS_DETECTORS_FILE=str(file))
-
-
 RUNS: Mapping[str, Callable[[Input, Path], Result]] = {
     "floor": lambda given, _: peer(given, [sys.executable, "-m", "bench.peers.floor"], "floor"),
-    "ews: accounts stage": accounts_stage,
-    "ews: everything": lambda given, _: ours(given, ("-m", "stream", "worker")),
+    **{name: ours(name) for name in OURS},
     "kafka streams, memory, 1 thread": by_streams("memory", 1),
     "kafka streams, memory, 2 threads": by_streams("memory", 2),
     "kafka streams, rocksdb, 1 thread": by_streams("rocksdb", 1),
@@ -196,16 +226,18 @@ RUNS: Mapping[str, Callable[[Input, Path], Result]] = {
 def one_round(broker: Broker, folder: Path, number: int, shape: str, options: argparse.Namespace) -> dict[str, Result | str]:
     """Every peer over the same topics, one after the other."""
     job = Job(broker, folder, f"r{number}{shape}.", EWS_RETENTION_DAYS="400")
+    now, chosen = datetime.now(UTC), [name for name in RUNS if not options.only or any(word in name for word in options.only)]
     job.create_topics()
-    total = sum(produce(job, reference.events(options.events, options.accounts, shape, datetime.now(UTC))).values())
+    produce(job, reference.holders(options.accounts, now))
+    for name in OURS.keys() & chosen:
+        read_before(name, job)
+    total = sum(produce(job, reference.events(options.events, options.accounts, shape, now)).values())
     given = Input(job, total)
     found: dict[str, Result | str] = {}
     try:
-        for name, run in RUNS.items():
-            if options.only and not any(word in name for word in options.only):
-                continue
+        for name in chosen:
             try:
-                result = run(given, folder)
+                result = RUNS[name](given, folder)
                 found[name] = result
                 print(f"  {name:34} {result['events_per_second']:>10,.0f}/s", flush=True)
             except (Missing, AssertionError, subprocess.CalledProcessError) as why:

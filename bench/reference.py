@@ -72,6 +72,23 @@ def events(count: int, accounts: int, shape: str, now: datetime, seed: int = 1) 
         yield Event(topic, name.encode(), text[:-1] if number % BAD_EVERY == BAD_EVERY - 1 else text)
 
 
+def holders(accounts: int, now: datetime) -> Iterator[Event]:
+    """Who holds the accounts, for a job that asks: one customer each, who may be written to."""
+    since = (now - timedelta(days=40)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for number in range(accounts):
+        account, customer = f"A{number:07d}", f"C{number:07d}"
+        value: dict[str, object] = {
+            "account_id": account, "updated_at": since, "holders": [{"customer_id": customer, "role": "primary"}],
+            "product": "current_account", "currency": "GBP", "country": "GB", "time_zone": "Europe/London",
+        }  # fmt: skip
+        yield Event("accounts", account.encode(), json.dumps(value, separators=(",", ":")).encode())
+        value = {
+            "customer_id": customer, "updated_at": since, "jurisdiction": "GB", "region": "GB-ENG", "language": "en",
+            "time_zone": "Europe/London", "channels": {"sms": {"consent": True, "since": since}},
+        }  # fmt: skip
+        yield Event("customers", customer.encode(), json.dumps(value, separators=(",", ":")).encode())
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)

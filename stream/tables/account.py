@@ -382,6 +382,42 @@ def unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.ND
     return rows
 
 
+_WORD: Final = 8
+
+
+def pack_sparse(rows: npt.NDArray[Any], versions: Mapping[int, np.dtype[Any]]) -> list[bytes]:
+    """As `pack`, for rows that are mostly zero: the version, a bit for each 8 bytes, and those 8 bytes that are not zero.
+
+    All of an account's evidence goes to Kafka whenever any of it changes, and most accounts have little of it.
+    """
+    words = np.ascontiguousarray(rows).view(np.uint64).reshape(len(rows), -1)
+    there = words != 0
+    marks = np.packbits(there, axis=1)
+    ends = (np.count_nonzero(there, axis=1).cumsum() * _WORD).tolist()
+    bits, data, width = marks.tobytes(), words[there].tobytes(), marks.shape[1]
+    head = max(versions).to_bytes(_PREFIX, "big")
+    return [
+        head + bits[number * width : (number + 1) * width] + data[start:end]
+        for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False))
+    ]
+
+
+def expand(value: bytes, versions: Mapping[int, np.dtype[Any]]) -> bytes:
+    """What `pack` would have made of the row behind a value of `pack_sparse`; what is damaged comes out too short."""
+    layout = versions.get(int.from_bytes(value[:_PREFIX], "big"))
+    if layout is None:
+        return value
+    count = layout.itemsize // _WORD
+    width = -(-count // 8)
+    marks = np.frombuffer(value, np.uint8, offset=_PREFIX)[:width]
+    there = np.unpackbits(marks, count=count).view(np.bool_) if len(marks) == width else np.zeros(0, np.bool_)
+    if len(value) != _PREFIX + width + _WORD * np.count_nonzero(there):
+        return value[:_PREFIX]
+    words = np.zeros(count, np.uint64)
+    words[there] = np.frombuffer(value, np.uint64, offset=_PREFIX + width)
+    return value[:_PREFIX] + words.tobytes()
+
+
 def copy_by_name(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> None:
     """Copies the fields that both layouts have, into sub-records and as far as sub-arrays reach."""
     for name in set(old.dtype.names or ()) & set(new.dtype.names or ()):

@@ -271,7 +271,7 @@ class AccountTable:
     ) -> Iterator[tuple[bytes, bytes | None]]:
         block = self.evidence[held]
         block["row"] = 0
-        values = account.pack(block, account.EVIDENCE_VERSIONS)
+        values = account.pack_sparse(block, account.EVIDENCE_VERSIONS)
         ids = account.held_events(block)
         for number, index, value, kept in zip(numbers.tolist(), held.tolist(), values, ids, strict=True):
             key = EVIDENCE_KEY + self.key_of(number)

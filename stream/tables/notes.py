@@ -11,8 +11,12 @@ import msgspec
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import HoldKind
 from stream.errors import StateError
+from stream.tables import account
 
-VERSION: Final = b"\x00\x01"
+DENSE: Final = b"\x00\x01"
+"""Rows in full: still read."""
+VERSION: Final = b"\x00\x02"
+"""Rows as `account.pack_sparse` writes them."""
 
 
 class EventNote(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -58,6 +62,7 @@ class StoredEvidence(msgspec.Struct, array_like=True, frozen=True, forbid_unknow
     """The changelog value of an account's evidence."""
 
     row: bytes
+    """In full: as `account.pack` writes it."""
     notes: Notes
 
 
@@ -66,17 +71,20 @@ _decode = msgspec.msgpack.Decoder(StoredEvidence).decode
 
 
 def pack(row: bytes, notes: Notes) -> bytes:
-    """The changelog value of an evidence row (packed with its own version) and its notes."""
+    """The changelog value of an evidence row (sparse, with its own version) and its notes."""
     return VERSION + _encode(StoredEvidence(row, notes))
 
 
 def unpack(value: bytes) -> StoredEvidence:
-    """What `pack` packed. StateError for an unknown version."""
-    if value[:2] != VERSION:
+    """What `pack` packed, the row in full. StateError for an unknown version."""
+    if value[:2] not in (VERSION, DENSE):
         raise StateError(f"evidence in the accounts changelog has an unknown schema version: {StateError.WAY_OUT}")
     try:
-        return _decode(memoryview(value)[2:])
+        stored = _decode(memoryview(value)[2:])
     except msgspec.MsgspecError:
         raise StateError(
             f"evidence in the accounts changelog is damaged, or has a field that this program does not know: {StateError.WAY_OUT}"
         ) from None
+    if value[:2] == DENSE:
+        return stored
+    return StoredEvidence(account.expand(stored.row, account.EVIDENCE_VERSIONS), stored.notes)
