@@ -7,9 +7,8 @@ from hashlib import blake2b
 
 def derive(*parts: str) -> str:
     """32 hexadecimal digits that depend on every part and where it begins: ("a", "bc") is not ("ab", "c")."""
-    digest = blake2b(digest_size=16)
+    named = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(4, "big"))
-        digest.update(data)
-    return digest.hexdigest()
+        named += (len(data).to_bytes(4, "big"), data)
+    return blake2b(b"".join(named), digest_size=16).hexdigest()

@@ -178,6 +178,7 @@ def figure(number: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+@lru_cache(maxsize=1 << 15)
 def money(minor: int, currency: str) -> str:
     """`GBP 38.20`, or nothing where the amount is not known (negative)."""
     return f"{currency} {to_text(minor, currency)}" if minor >= 0 and currency else ""

@@ -48,6 +48,7 @@ Sources
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -432,21 +433,24 @@ def step(row: Any, evidence: Any, event: Any, config: Any, told: Any, world: Any
     return conclude(row, sign, level, now, int(event["at"]), lost)
 
 
-def _bill(event: EventNote) -> str:
-    return f"{noun(event.category)} ({money(event.amount, event.currency)}, due {day(event.due)})"
+@lru_cache(maxsize=1 << 15)
+def _bill(category: str, amount: int, currency: str, due: int) -> str:
+    """Of a pure function: a bill is named again whenever another one joins it."""
+    return f"{noun(category)} ({money(amount, currency)}, due {day(due)})"
 
 
 def tell(found: Finding, events: Sequence[EventNote], at: int, settings: Settings) -> Told:
     """See `base`."""
     ids = tuple(event.event_id for event in events)
     many, billers = len(events) != 1, found.facts[0]
+    bills = [_bill(each.category, each.amount, each.currency, each.due) for each in events]
     how = "Counted by biller and weighed by kind of bill and by what is open"
     reasons = (
         ReasonRecord(
             code="missed_bills",
             text=(
                 f"{len(events)} bill{'s' if many else ''}{f' of {billers} billers' if billers > 1 else ''} "
-                f"{'are' if many else 'is'} not paid in full: {listed([_bill(event) for event in events])}."
+                f"{'are' if many else 'is'} not paid in full: {listed(bills)}."
             ),
             value=len(events),
             unit="bills",

@@ -280,7 +280,7 @@ class AccountTable:
                 yield key, None
                 continue
             words = self.notes_of(number)
-            for event in [event for event in words.events if event not in kept]:
+            for event in words.events.keys() - kept:
                 del words.events[event]
             yield key, notes.pack(value, words)
 
@@ -335,7 +335,7 @@ class AccountTable:
             if value is None:
                 return
             number = self.add(key)
-        profile.unpack(value)
+        profile.check(value)
         self._profiles[number] = value
 
     def _restore_evidence(self, key: bytes, value: bytes | None) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import tracemalloc
 
+from stream.tables import profile
 from stream.tables.account import ACCOUNT
 from stream.tables.accounts import AccountTable
 from stream.tables.profile import Holder, Obligation, Profile
@@ -83,3 +85,11 @@ def test_restoring_a_tombstone_frees_the_row() -> None:
     target.restore(source.drain())
     assert target.find(b"A") == -1
     assert target.add(b"B") == 0
+
+
+def test_a_profile_of_another_shape_is_another_version() -> None:
+    """A changelog is read back by the version alone: with a field more, it must be a new one."""
+    shapes = [profile.Profile, profile.Holder, profile.Obligation, profile.Pause, profile.Watch]
+    fields = " ".join(name for shape in shapes for name in shape.__struct_fields__)
+    digest = hashlib.blake2b(fields.encode(), digest_size=4).hexdigest()
+    assert (profile.VERSION, digest) == (b"\x00\x01", "1836e5bb")
