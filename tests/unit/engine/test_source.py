@@ -76,6 +76,20 @@ def source_of(deliver: Callable[[Delivery], Awaitable[None]], *backlog: str) -> 
     return source, consumer
 
 
+def opened(deliver: Callable[[Delivery], Awaitable[None]]) -> tuple[Source, Runner]:
+    """A source with an open task, of which nothing is ever committed."""
+    source, _ = source_of(deliver)
+    task = Task(source.stages["accounts"], Placement(0, 1, "murmur2"), source._context)
+    task.begin(dict.fromkeys(task.stage.inputs, 0), {})
+    writer: Any = None
+    runner = Runner(
+        task, writer, source.pacer, changelog_topic="", options={}, check_crcs=False, fenced=source._fenced, turn=asyncio.Lock()
+    )
+    runner.state = State.OPEN
+    source.runners["accounts", 0] = runner
+    return source, runner
+
+
 def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(test())  # type: ignore[arg-type]
 
@@ -121,16 +135,8 @@ def test_no_more_is_applied_than_a_commit_is_due_for() -> None:
     async def test() -> None:
         async def deliver(delivery: Delivery) -> None: ...
 
-        source, _ = source_of(deliver)
-        task = Task(source.stages["accounts"], Placement(0, 1, "murmur2"), source._context)
-        task.begin(dict.fromkeys(task.stage.inputs, 0), {})
-        writer: Any = None  # nothing is committed
-        lock = asyncio.Lock()
-        runner = Runner(
-            task, writer, source.pacer, changelog_topic="", options={}, check_crcs=False, fenced=source._fenced, turn=lock
-        )
-        runner.state = State.OPEN
-        source.runners["accounts", 0] = runner
+        source, runner = opened(deliver)
+        task = runner.task
 
         async def feed() -> None:
             for start in range(0, 2 * ROOM, CHUNK):
@@ -145,5 +151,23 @@ def test_no_more_is_applied_than_a_commit_is_due_for() -> None:
         assert not feeding.done()
         feeding.cancel()
         assert ROOM < task.events <= ROOM + CHUNK
+
+    run(test)
+
+
+def test_what_was_fetched_before_a_rebalance_is_not_applied_after_it() -> None:
+    """The position it was fetched at may be another by then, and its records are read again."""
+
+    async def test() -> None:
+        async def deliver(delivery: Delivery) -> None: ...
+
+        source, runner = opened(deliver)
+        chunk = Chunk("payments", 0, CHUNK, [Record(n) for n in range(CHUNK)])
+        before = Delivery(runner.task.key, source.epoch, chunk)
+        source.epoch += 1
+        await source.apply(before)
+        assert runner.task.events == 0
+        await source.apply(before._replace(epoch=source.epoch))
+        assert runner.task.events == CHUNK
 
     run(test)
