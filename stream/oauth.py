@@ -34,9 +34,9 @@ OPAQUE_SECONDS = 60.0
 """A token that does not say when it expires is taken for good for so long, and then asked for again."""
 _LONGEST_SECONDS = 86_400.0
 """No token is believed to be good for longer."""
-_RENEWED_AT = 0.8
+RENEWED_AT = 0.8
 """The share of its life after which a command's token is asked for again; a file is read at every login."""
-_TRIED_AGAIN = 5.0
+TRIED_AGAIN = 5.0
 """Seconds before a command that failed is run again: a worker has dozens of connections, and each wants a token."""
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750, section 2.1. Anything else could say more to the broker than who we are."""
@@ -60,28 +60,30 @@ class Tokens:
         self._command = shlex.split(command) if command else []
         self._turn = threading.Lock()
         self._told: Token | TokenError | None = None
+        """What the command told last."""
         self._until = 0.0
+        """How long that holds, on a clock that nobody sets."""
 
     def read(self) -> Token:
         """The token as it is now. It may wait for the command, so not within an event loop. Raises TokenError."""
         if self._file is not None:
             return _token(f"EWS_SASL_OAUTH_TOKEN_FILE: {self._file}", _read(self._file))
         with self._turn:
-            if time.time() >= self._until:
-                self._told, self._until = self._asked()
-            if isinstance(self._told, TokenError):
-                raise TokenError(str(self._told))
-            assert self._told is not None, "it was asked"
-            return self._told
+            told = self._told
+            if told is None or time.monotonic() >= self._until or (isinstance(told, Token) and told.expires <= time.time()):
+                told, seconds = self._ask()
+                self._told, self._until = told, time.monotonic() + seconds
+            if isinstance(told, TokenError):
+                raise TokenError(str(told))
+            return told
 
-    def _asked(self) -> tuple[Token | TokenError, float]:
-        """What the command says, and until when that holds."""
+    def _ask(self) -> tuple[Token | TokenError, float]:
+        """What the command tells, and for how many seconds that holds."""
         try:
             token = _token("EWS_SASL_OAUTH_TOKEN_COMMAND: what it told", _run(self._command))
         except TokenError as error:
-            return error, time.time() + _TRIED_AGAIN
-        now = time.time()
-        return token, now + _RENEWED_AT * (token.expires - now)
+            return error, TRIED_AGAIN
+        return token, RENEWED_AT * (token.expires - time.time())
 
     def librdkafka(self, _: object) -> tuple[str, float]:
         """librdkafka's `oauth_cb`, on a thread of the client's own: it asks before the token expires.
