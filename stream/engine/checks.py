@@ -198,8 +198,6 @@ class Admin:
         try:
             self._client.list_topics(self._settings.topic("configs"), timeout=timeout)
         except KafkaException:
-            if self._refused():
-                log.warning("no login to Kafka", why=self._no_login())
             return None
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, partition): latest for topic, partition in partitions}
@@ -239,28 +237,18 @@ class Admin:
                     raise TopicsError(f"{name} cannot be created: {error.args[0].str()}") from error
         return [topic.topic for topic in new]
 
-    def _refused(self) -> bool:
-        """Whether the brokers have refused this login since it was last asked."""
-        self._client.poll(0)
-        refused = KafkaError._AUTHENTICATION in self._noticed
-        self._noticed.clear()
-        return refused
-
-    def _no_login(self) -> str:
-        right = (
-            "is the token what the brokers want (issuer, audience, scope), and do the clocks agree?"
-            if self._settings.sasl_mechanism == "OAUTHBEARER"
-            else "are EWS_SECURITY_PROTOCOL, EWS_SASL_MECHANISM and the credentials right?"
-        )
-        return f"Kafka at EWS_BOOTSTRAP={self._settings.bootstrap} does not take this login: {right}"
-
     def _unreachable(self, error: KafkaException) -> EwsError:
-        if self._refused():
-            return ConfigurationError(self._no_login())
-        told = (
-            f"Kafka at EWS_BOOTSTRAP={self._settings.bootstrap} does not answer ({error.args[0].name()}): is it up, and are "
-            "EWS_SECURITY_PROTOCOL and the credentials right?"
-        )
+        at = f"Kafka at EWS_BOOTSTRAP={self._settings.bootstrap}"
+        self._client.poll(0)
+        if KafkaError._AUTHENTICATION in self._noticed:
+            right = (
+                "is the token what the brokers want (issuer, audience, scope), and do the clocks agree?"
+                if self._settings.sasl_mechanism == "OAUTHBEARER"
+                else "are EWS_SECURITY_PROTOCOL, EWS_SASL_MECHANISM and the credentials right?"
+            )
+            return ConfigurationError(f"{at} does not take this login: {right}")
+        name = error.args[0].name()
+        told = f"{at} does not answer ({name}): is it up, and are EWS_SECURITY_PROTOCOL and the credentials right?"
         # With a login in between, a wrong password can look like silence; without one, the broker is away and will come back.
         return EngineError(told) if self._settings.security_protocol == "PLAINTEXT" else ConfigurationError(told)
 
