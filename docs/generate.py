@@ -64,7 +64,7 @@ def settings() -> Iterator[str]:
     words = {
         "security_protocol": "Kafka's `security.protocol`.",
         "sasl_mechanism": "Kafka's `sasl.mechanism`.",
-        "sasl_username": "Kafka's `sasl.username`; needed with SASL.",
+        "sasl_username": "Kafka's `sasl.username`; needed with SASL, but for OAUTHBEARER.",
         "sasl_password": "Kafka's `sasl.password`; better in a file.",
         "ssl_ca_file": "PEM with the authorities that brokers are checked against; the system's where not given.",
         "ssl_key_file": "The client's private key (mTLS).",

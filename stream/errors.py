@@ -5,6 +5,7 @@
     ├── ConfigurationError   settings, topics or policy files are wrong: exit code 3, the message says what to run
     │   ├── TopicsError      a topic is missing, or not as the catalogue wants it
     │   ├── RightsError      Kafka does not allow this login what it needs
+    │   ├── TokenError       there is no token to log in to Kafka with
     │   ├── CheckpointError  the checkpoint does not fit the topics: recreated, expired, repartitioned
     │   └── StateError       stored state of a version this program does not know
     ├── ViewError            Valkey or Redis does not answer, or not as it must: `ews view` tries again
@@ -88,6 +89,10 @@ class TopicsError(ConfigurationError):
 
 class RightsError(ConfigurationError):
     """Kafka does not allow this login what it needs."""
+
+
+class TokenError(ConfigurationError):
+    """There is no token to log in to Kafka with: no file, a command that fails, or one that has expired."""
 
 
 class CheckpointError(ConfigurationError):

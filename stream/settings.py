@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stream.engine.partitioner import Partitioner
 from stream.errors import ConfigurationError
+from stream.oauth import Tokens
 
 ENV_PREFIX = "EWS_"
 
@@ -34,11 +36,16 @@ class Settings(BaseSettings):
     bootstrap: str = "127.0.0.1:9092"
     """Kafka's `host:port`, comma separated."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     sasl_password_file: Path | None = None
     """A file that holds the password alone; wins over `sasl_password`."""
+    sasl_oauth_token_file: Path | None = None
+    """OAUTHBEARER: a file that holds the token alone. Read at each login, so whoever renews it just writes it."""
+    sasl_oauth_token_command: str | None = None
+    """OAUTHBEARER: a program and its arguments, run without a shell, that writes the token to stdout within 10 seconds. It is
+    shown by `ews config print`: no secret in it."""
     ssl_ca_file: Path | None = None
     ssl_cert_file: Path | None = None
     """The client's certificate (mTLS)."""
@@ -110,6 +117,16 @@ class Settings(BaseSettings):
             raise ValueError("must carry an offset, such as 2026-01-31T00:00:00+00:00")
         return value
 
+    @field_validator("sasl_mechanism", mode="before")
+    @classmethod
+    def _no_kerberos(cls, value: object) -> object:
+        if value == "GSSAPI":
+            raise ValueError(
+                "GSSAPI (Kerberos) is not supported: the librdkafka that comes with confluent-kafka is built without it. Use "
+                "OAUTHBEARER, SCRAM or mTLS (docs/security.md)"
+            )
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _without_password(cls, value: str) -> str:
@@ -126,10 +143,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
-        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.password()):
-            raise ValueError(
-                "SASL needs EWS_SASL_USERNAME and EWS_SASL_PASSWORD_FILE (or EWS_SASL_PASSWORD)"
-            )
+        self._check_login()
         if self.stall_seconds < 3 * self.commit_interval_ms / 1000:
             raise ValueError("EWS_STALL_SECONDS must be at least three times EWS_COMMIT_INTERVAL_MS")
         if (self.ssl_cert_file is None) != (self.ssl_key_file is None):
@@ -137,6 +151,30 @@ class Settings(BaseSettings):
         if self.security_protocol.endswith("SSL"):
             self._ssl_context()
         return self
+
+    def _check_login(self) -> None:
+        sasl, oauth = self.security_protocol.startswith("SASL"), self.sasl_mechanism == "OAUTHBEARER"
+        command = (self.sasl_oauth_token_command or "").strip()
+        sources = [source for source in (self.sasl_oauth_token_file, command) if source]
+        if sources and not (sasl and oauth):
+            raise ValueError(
+                "EWS_SASL_OAUTH_TOKEN_FILE and EWS_SASL_OAUTH_TOKEN_COMMAND need EWS_SECURITY_PROTOCOL=SASL_SSL and "
+                "EWS_SASL_MECHANISM=OAUTHBEARER"
+            )
+        if sasl and oauth:
+            if len(sources) != 1:
+                raise ValueError("OAUTHBEARER needs one of EWS_SASL_OAUTH_TOKEN_FILE and EWS_SASL_OAUTH_TOKEN_COMMAND, not both")
+            try:
+                _ = self._tokens
+            except ValueError:
+                raise ValueError("EWS_SASL_OAUTH_TOKEN_COMMAND cannot be read: its quotes are not closed") from None
+        elif sasl and not (self.sasl_username and self.password()):
+            raise ValueError("SASL needs EWS_SASL_USERNAME and EWS_SASL_PASSWORD_FILE (or EWS_SASL_PASSWORD)")
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        """One for all clients: they share what the command told."""
+        return Tokens(self.sasl_oauth_token_file, self.sasl_oauth_token_command)
 
     def password(self) -> str | None:
         """The SASL password, from its file where one is named."""
@@ -179,7 +217,9 @@ class Settings(BaseSettings):
         }
         if self.security_protocol.endswith("SSL"):
             options["ssl_context"] = self._ssl_context()
-        if self.security_protocol.startswith("SASL"):
+        if self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER":
+            options |= {"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_token_provider": self._tokens.aiokafka()}
+        elif self.security_protocol.startswith("SASL"):
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.sasl_username,
@@ -188,7 +228,11 @@ class Settings(BaseSettings):
         return options
 
     def librdkafka(self) -> dict[str, Any]:
-        """Connection configuration for librdkafka's clients."""
+        """Connection configuration for librdkafka's clients.
+
+        Raises TokenError where a token is needed and cannot be had: the client itself would only wait for it in vain. It may wait
+        for the command, so not within an event loop.
+        """
         config: dict[str, Any] = {
             "bootstrap.servers": self.bootstrap,
             "security.protocol": self.security_protocol,
@@ -204,7 +248,10 @@ class Settings(BaseSettings):
                 config[key] = str(path)
         if key_password := _secret(self.ssl_key_password, self.ssl_key_password_file):
             config["ssl.key.password"] = key_password
-        if self.security_protocol.startswith("SASL"):
+        if self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER":
+            self._tokens.read()
+            config |= {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": self._tokens.librdkafka}
+        elif self.security_protocol.startswith("SASL"):
             config |= {
                 "sasl.mechanism": self.sasl_mechanism,
                 "sasl.username": self.sasl_username,

@@ -104,7 +104,10 @@ class Admin:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = AdminClient({**settings.librdkafka(), "client.id": f"{settings.app}-admin"})
+        self._noticed: set[int] = set()
+        """Codes of what went wrong with its connections, once the client has told."""
+        told: dict[str, Any] = {"error_cb": lambda error: self._noticed.add(error.code())}
+        self._client = AdminClient({**settings.librdkafka(), **told, "client.id": f"{settings.app}-admin"})
 
     def find(self, names: Iterable[str], role: Role = Role.SETUP) -> dict[str, Found | None]:
         """The named topics as they are; None for one that does not exist.
@@ -119,7 +122,7 @@ class Admin:
                 )
             )
         except KafkaException as error:
-            raise _unreachable(self._settings, error) from error
+            raise self._unreachable(error) from error
         found: dict[str, Found | None] = {}
         existing = []
         hidden: list[str] = []
@@ -131,7 +134,7 @@ class Admin:
                 if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                     hidden.append(name)
                 elif error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise _unreachable(self._settings, error) from error
+                    raise self._unreachable(error) from error
                 found[name] = None
         # A topic that may not be seen may not be anything else either: Describe comes with Read and with Write.
         lacks = [right for right in rights.rights(role, self._settings) if right.name in hidden]
@@ -143,7 +146,7 @@ class Admin:
                 texts[resource.name] = {key: entry.value for key, entry in future.result().items()}
             except KafkaException as error:
                 if error.args[0].code() not in denials.CODES:
-                    raise _unreachable(self._settings, error) from error
+                    raise self._unreachable(error) from error
                 lacks.append(Right("topic", resource.name, "DescribeConfigs"))
         if lacks:
             raise denials.missing(lacks)
@@ -214,6 +217,21 @@ class Admin:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise TopicsError(f"{name} cannot be created: {error.args[0].str()}") from error
         return [topic.topic for topic in new]
+
+    def _unreachable(self, error: KafkaException) -> EwsError:
+        at = f"Kafka at EWS_BOOTSTRAP={self._settings.bootstrap}"
+        self._client.poll(0)
+        if KafkaError._AUTHENTICATION in self._noticed:
+            right = (
+                "is the token what the brokers want (issuer, audience, scope), and do the clocks agree?"
+                if self._settings.sasl_mechanism == "OAUTHBEARER"
+                else "are EWS_SECURITY_PROTOCOL, EWS_SASL_MECHANISM and the credentials right?"
+            )
+            return ConfigurationError(f"{at} does not take this login: {right}")
+        name = error.args[0].name()
+        told = f"{at} does not answer ({name}): is it up, and are EWS_SECURITY_PROTOCOL and the credentials right?"
+        # With a login in between, a wrong password can look like silence; without one, the broker is away and will come back.
+        return EngineError(told) if self._settings.security_protocol == "PLAINTEXT" else ConfigurationError(told)
 
 
 def problems(settings: Settings, found: dict[str, Found | None]) -> list[str]:
@@ -353,13 +371,3 @@ def _ask(question: Callable[[], _T], tries: int = 3) -> _T:
                 raise
             time.sleep(0.5)
     raise AssertionError
-
-
-def _unreachable(settings: Settings, error: KafkaException) -> EwsError:
-    name = error.args[0].name()
-    told = (
-        f"Kafka at EWS_BOOTSTRAP={settings.bootstrap} does not answer ({name}): is it up, and are EWS_SECURITY_PROTOCOL and the "
-        "credentials right?"
-    )
-    # With a login in between, a wrong password looks like silence; without one, the broker is away and will come back.
-    return EngineError(told) if settings.security_protocol == "PLAINTEXT" else ConfigurationError(told)

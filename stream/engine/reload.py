@@ -12,7 +12,7 @@ from stream import metrics
 from stream.engine import failstop
 from stream.engine.configs import Configuration
 from stream.engine.step import Stage, StagesOf
-from stream.errors import ConfigurationError, EngineError
+from stream.errors import ConfigurationError, EngineError, TokenError
 
 log = structlog.get_logger()
 
@@ -86,11 +86,11 @@ class Reloader:
             stages = await asyncio.to_thread(self._stages_of, found)
             # Before anything is decided under it: no journal entry may name a hash that nobody knows.
             await asyncio.to_thread(self._publish, found)
+        except (EngineError, TokenError) as error:
+            log.warning("configuration not taken yet, it is tried again", message=str(error))
+            return
         except ConfigurationError as error:
             self._refuse(found, message=str(error))
-            return
-        except EngineError as error:
-            log.warning("configuration not taken yet, it is tried again", message=str(error))
             return
         except Exception as error:  # an error of reading that nobody foresaw is no reason to stop what runs well
             self._refuse(found, message="see the trace", trace=failstop.trace(error))

@@ -6,6 +6,8 @@ no schema here: of them only what is said below is tested.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -164,6 +166,28 @@ def test_every_file_that_a_setting_names_is_mounted_so_that_changes_reach_it(ove
             else:
                 items = [item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]]
                 assert file in items
+
+
+@rendered
+def test_the_example_of_a_projected_token_mounts_the_file_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    base = os.path.relpath(K8S / "overlays" / "prod", tmp_path.resolve())
+    (tmp_path / "kustomization.yaml").write_text(f"resources:\n  - {base}\n{example}")
+    overlay = str(tmp_path)
+    given = settings_of(overlay)
+    pod, container = worker(overlay)
+    kubernetes_validate.validate(the(overlay, "StatefulSet", "ews-worker"), "1.37", strict=True)
+    folder, _, file = given["EWS_SASL_OAUTH_TOKEN_FILE"].rpartition("/")
+    [name] = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == folder]
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == name]
+    assert [source["serviceAccountToken"]["path"] for source in volume["projected"]["sources"]] == [file]
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.delenv("EWS_SSL_CA_FILE")
+    loaded = load()
+    assert loaded.sasl_oauth_token_file == Path(folder, file)
+    assert "sasl_plain_password" not in loaded.aiokafka()
 
 
 @rendered

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import ipaddress
+import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +45,8 @@ class Security:
 
     users: Mapping[str, str] = field(default_factory=lambda: {"ews": PASSWORD, "admin": f"{PLANTED}-admin"})
     acls: bool = False
+    oauth: bool = False
+    """Whether anybody may log in with a token that nobody has signed, as whom its claim `sub` names, until its `exp`."""
 
 
 def _authority(name: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
@@ -135,12 +140,20 @@ def make_certificates(folder: Path) -> Certificates:
     )
 
 
+def unsecured_token(user: str, expires: float, **claims: object) -> str:
+    """A token as `Security.oauth` takes it: an unsecured JWS (RFC 7515) for `user`, good until `expires` (s since 1970)."""
+    payload = {"sub": user, "iat": min(time.time(), expires - 1), "exp": expires, **claims}
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "none"}, payload))
+    return ".".join(part.decode() for part in parts) + "."
+
+
 def listener_settings(security: Security, certificates: Certificates) -> dict[str, str]:
     """Broker settings of the listeners LOGIN (SASL over TLS) and MTLS (client certificates)."""
     users = " ".join(f'user_{name}="{password}"' for name, password in security.users.items())
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    mechanisms = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", *(["OAUTHBEARER"] if security.oauth else [])]
     settings = {
-        "listener.name.login.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+        "listener.name.login.sasl.enabled.mechanisms": ",".join(mechanisms),
         "listener.name.login.plain.sasl.jaas.config": (
             f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
         ),
@@ -153,6 +166,17 @@ def listener_settings(security: Security, certificates: Certificates) -> dict[st
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": str(certificates.ca),
     }
+    if security.oauth:
+        # The broker logs in to itself too, with a token that it makes.
+        bearer = "org.apache.kafka.common.security.oauthbearer"
+        settings |= {
+            "listener.name.login.oauthbearer.sasl.jaas.config": (
+                f'{bearer}.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";'
+            ),
+            "listener.name.login.oauthbearer.sasl.server.callback.handler.class": (
+                f"{bearer}.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler"
+            ),
+        }
     if security.acls:
         settings |= {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",

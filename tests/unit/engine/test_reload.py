@@ -21,7 +21,7 @@ from stream.engine.reload import Reloader
 from stream.engine.runner import Runner, State
 from stream.engine.step import Placement, Stage
 from stream.engine.task import Chunk, Commit, Context, Task
-from stream.errors import EngineError
+from stream.errors import EngineError, TokenError
 from tests.kafka.toy import stages
 
 CONTEXT = Context("old", 0.10, 100_000, {name: name for name in ("payments", "bounces", "ticks")})
@@ -164,7 +164,7 @@ class Job:
         self.file.write_text(text)
         loaded = settings.load(detectors_file=self.file)
         self.done: list[tuple[str, str]] = []
-        self.broker_is_up = True
+        self.broken: Exception | None = None
         self.reloader = Reloader(
             app.configuration(loaded),
             read=lambda: app.configuration(loaded),
@@ -179,8 +179,8 @@ class Job:
         return stages(config)
 
     def _publish(self, config: Configuration) -> None:
-        if not self.broker_is_up:
-            raise EngineError("no answer")
+        if self.broken is not None:
+            raise self.broken
         self.done.append(("published", config.hash))
 
     async def _swap(self, config_hash: str, found: Sequence[Stage]) -> None:
@@ -286,11 +286,12 @@ def test_a_file_that_is_still_being_written_is_left_alone(job: Job, monkeypatch:
     assert job.reloader.config.files[app.DETECTORS] == "every = 34"
 
 
-def test_a_change_that_no_broker_takes_is_tried_again(job: Job) -> None:
-    job.broker_is_up = False
+@pytest.mark.parametrize("broken", [EngineError("no answer"), TokenError("the token has expired")])
+def test_a_change_that_no_broker_takes_is_tried_again(job: Job, broken: Exception) -> None:
+    job.broken = broken
     job.file.write_text("every = 3")
     assert [line["log_level"] for line in job.look(2)] == ["warning", "warning"]
-    job.broker_is_up = True
+    job.broken = None
     job.look()
     assert [what for what, _ in job.done] == ["published", "swapped"]
 
