@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import reference
 from bench.machine import machine
@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 JOB = {"bounce_pressure", "missed_bills"}
 """The detectors that the reference job's rules are."""
 
-Result = dict[str, float]
+Result = dict[str, Any]
 
 
 class Missing(Exception):
@@ -54,7 +54,24 @@ class Input(NamedTuple):
 # --- ours -----------------------------------------------------------------------------------------------------------------
 
 
-def ours(given: Input, program: tuple[str, ...], **env: str) -> Result:
+def parts(file: Path, total: int) -> dict[str, float]:
+    """CPU microseconds an event of the second half, by what takes them (bench/accounts_timed.py)."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    half = next(line for line in lines if line["events"] >= total // 2)
+    last = lines[-1]
+    events = last["events"] - half["events"]
+    spent = {name: (value - half.get(name, 0.0)) / events * 1e6 for name, value in last.items() if name != "events"}
+    return {
+        "read": spent["read"],
+        "pass": spent["pass"],
+        "apply, the rest": spent["apply"] - spent["read"] - spent["pass"],
+        "drain": spent["drain"],
+        "batches": spent["batches"],
+        "fetch, send and loop": spent["cpu"] - spent["apply"] - spent["drain"] - spent["batches"],
+    }
+
+
+def ours(given: Input, program: tuple[str, ...], times: str = "", **env: str) -> Result:
     """A worker of ours over the events: by the journal's timestamps, over the second half of them."""
     prefix = given.job.env["EWS_TOPIC_PREFIX"]
     app = f"{prefix.strip('.')}-{len(given.job.workers)}"
@@ -62,7 +79,7 @@ def ours(given: Input, program: tuple[str, ...], **env: str) -> Result:
         given.job.broker, given.job.folder, prefix, program, **{**given.job.env, **env, "EWS_APP": app, "EWS_TICK_SECONDS": "5"}
     )
     job.create_topics()
-    worker = job.start(app)
+    worker = job.start(app, BENCH_TIMES=times)
     given.job.workers.append(worker)
     try:
         wait_until(lambda: not worker.running or _read_by(job) >= given.total, 900, f"{app} has read all", 1.0)
@@ -166,7 +183,9 @@ def accounts_stage(given: Input, folder: Path) -> Result:
     """Our accounts stage with the detectors that the job's rules are, and no others."""
     file = folder / "job.toml"
     file.write_text("".join(f"[{name}]\nenabled = false\n" for name in NAMES if name not in JOB))
-    return ours(given, ("-m", "bench.accounts_only"), EWS_DETECTORS_FILE=str(file))
+    times = folder / f"times-{len(given.job.workers)}"
+    result = ours(given, ("-m", "bench.accounts_timed"), str(times), EWS_DETECTORS_FILE=str(file))
+    return {**result, "cpu_us_per_event_by_part": parts(times, given.total)}
 
 
 RUNS: Mapping[str, Callable[[Input, Path], Result]] = {
