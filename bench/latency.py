@@ -33,6 +33,8 @@ RESULTS = Path(__file__).parent / "results"
 OTHERS = 5_000
 """Accounts that pay and have no trouble."""
 TROUBLED_EACH_SECOND = 15
+RATES = (1_000, 10_000, 20_000)
+CURVE_RATE = 10_000
 INTERVAL: int = Settings.model_fields["commit_interval_ms"].default
 """What a worker has that is told nothing."""
 
@@ -125,10 +127,10 @@ def measure(broker: Broker, folder: Path, name: str, rate: int, seconds: float, 
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
-    parser.add_argument("--rates", type=int, nargs="+", default=[1_000, 10_000, 20_000])
+    parser.add_argument("--rates", type=int, nargs="+", default=RATES)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--commit-interval-ms", type=int, nargs="*", default=[25, 50, 200, 400], help="of the curve, at one rate")
-    parser.add_argument("--curve-rate", type=int, default=10_000)
+    parser.add_argument("--curve-rate", type=int, default=CURVE_RATE)
     options = parser.parse_args()
     broker_module.JVM = ("-Xms512m", "-Xmx1g", "-Xshare:auto")
     found = []

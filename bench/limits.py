@@ -17,6 +17,7 @@ import datetime as dt
 import gc
 import hashlib
 import json
+import multiprocessing
 import os
 import re
 import sys
@@ -370,31 +371,37 @@ def state(options: argparse.Namespace) -> dict[str, Any]:
     say("state: simulating a year")
     of_accounts, of_customers = year()
     open_ = {key[1:] for key in of_accounts if key[0] == 1}
-    groups: dict[str, tuple[Callable[[Placement], Step], dict[bytes, bytes]]] = {
-        "steady_account": (Accounts, {k: v for k, v in of_accounts.items() if account_of(k) and account_of(k) not in open_}),
-        "open_account": (Accounts, {k: v for k, v in of_accounts.items() if account_of(k) in open_}),
-        "customer": (Customers, {k: v for k, v in of_customers.items() if k[0] >= 32}),
+    groups = {
+        "steady_account": ("accounts", {k: v for k, v in of_accounts.items() if account_of(k) and account_of(k) not in open_}),
+        "open_account": ("accounts", {k: v for k, v in of_accounts.items() if account_of(k) in open_}),
+        "customer": ("customers", {k: v for k, v in of_customers.items() if k[0] >= 32}),
     }
     figures: dict[str, Any] = {}
-    living: list[Step] = []
-    """Each is kept, so that none is made of what another left behind."""
-    for name, (make, rows) in groups.items():
+    for name, (stage, rows) in groups.items():
         ids = sum(key[0] >= 32 for key in rows)
         copies = -(-options.state // ids)
-        step = make(Placement(0, 1, "murmur2"))
-        living.append(step)
-        gc.collect()
-        before = rss(os.getpid())
-        # What is kept is kept once for each: no copy shares its bytes with another.
-        step.restore((b"%s-%d" % (key, copy), bytes(bytearray(value))) for copy in range(copies) for key, value in rows.items())
-        gc.collect()
+        # In a process of its own: nothing is made of memory that something else left behind.
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            weight = process.apply(weigh, (stage, rows, copies))
         figures[name] = {
             "count": copies * ids,
             "rows": round(len(rows) / ids, 2),
-            "bytes_in_memory": round((rss(os.getpid()) - before) * MB / (copies * ids)),
+            "bytes_in_memory": round(weight / (copies * ids)),
             "bytes_written": round(sum(len(key) + len(value) for key, value in rows.items()) / ids),
         }
     return figures
+
+
+def weigh(stage: str, rows: dict[bytes, bytes], copies: int) -> float:
+    """Bytes of memory that a step takes for so many copies of the rows, under other ids."""
+    step: Step = {"accounts": Accounts, "customers": Customers}[stage](Placement(0, 1, "murmur2"))
+    step.restore(rows.items())
+    gc.collect()
+    before = rss(os.getpid())
+    # What is kept is kept once for each: no copy shares its bytes with another.
+    step.restore((b"%s-%d" % (key, copy), bytes(bytearray(value))) for copy in range(copies) for key, value in rows.items())
+    gc.collect()
+    return (rss(os.getpid()) - before) * MB
 
 
 def account_of(key: bytes) -> bytes:
