@@ -16,6 +16,7 @@ import argparse
 import datetime as dt
 import gc
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -398,8 +399,11 @@ def weigh(stage: str, rows: dict[bytes, bytes], copies: int) -> float:
     step.restore(rows.items())
     gc.collect()
     before = rss(os.getpid())
-    # What is kept is kept once for each: no copy shares its bytes with another.
-    step.restore((b"%s-%d" % (key, copy), bytes(bytearray(value))) for copy in range(copies) for key, value in rows.items())
+    # What is kept is kept once for each: no copy shares its bytes with another. Batches, as a worker reads them.
+    every = ((b"%s-%d" % (key, copy), bytes(bytearray(value))) for copy in range(copies) for key, value in rows.items())
+    while batch := list(itertools.islice(every, 1_000)):
+        step.restore(batch)
+    del batch
     gc.collect()
     return (rss(os.getpid()) - before) * MB
 

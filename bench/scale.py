@@ -65,7 +65,8 @@ def joined(broker: Broker, folder: Path, most: int, options: argparse.Namespace)
     bank = Paced(job, reference.events(total, options.accounts, "uniform", datetime.now(UTC)), options.rate)
     spans: dict[str, tuple[int, int]] = {}
     try:
-        job.start("join-0")
+        first = job.start("join-0")
+        wait_until(lambda: first.log().count('"task open"') >= 8, 120, "every task open", 0.3)
         bank.start()
         wait_until(lambda: 0 not in job.client.end_offsets(job.topic("journal")), 180, "every partition commits", 0.5)
         for number in range(1, most):

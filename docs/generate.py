@@ -344,7 +344,11 @@ def sizing_constants() -> Iterator[str]:
 
     docs = attribute_docs(model)
     values = ((name, getattr(model, name)) for name in docs if isinstance(getattr(model, name), int | float))
-    yield from _table(("constant", "value", "what"), ((f"`{name}`", f"{value:,}", docs[name]) for name, value in values))
+    yield from _table(("constant", "value", "what"), ((f"`{name}`", _figure(value), docs[name]) for name, value in values))
+
+
+def _figure(value: float) -> str:
+    return f"{value / (1 << 20):,.4g} MiB" if value >= 1 << 20 else f"{value:,}"
 
 
 # --- from the alerts

@@ -59,6 +59,17 @@ def test_a_constant_is_what_was_measured(name: str) -> None:
     assert getattr(sizing, name) == pytest.approx(measured, rel=TOLERANCE)
 
 
+def test_accounts_in_and_out_of_trouble_are_together_what_a_whole_worker_took() -> None:
+    found = json.loads((RESULTS / "limits.json").read_text("utf-8"))["accounts"]
+    open_ = found["open_episodes_share"]
+    memory = (1 - open_) * sizing.STEADY_ACCOUNT_BYTES + open_ * sizing.OPEN_ACCOUNT_BYTES
+    written = (1 - open_) * sizing.STEADY_ACCOUNT_WRITTEN + open_ * sizing.OPEN_ACCOUNT_WRITTEN
+    rows = (1 - open_) * sizing.STEADY_ACCOUNT_ROWS + open_ * sizing.OPEN_ACCOUNT_ROWS
+    assert memory == pytest.approx(found["bytes_an_account"], rel=TOLERANCE)
+    assert written == pytest.approx(found["bytes_written_an_account"], rel=TOLERANCE)
+    assert rows == pytest.approx(found["rows"] / found["accounts"], rel=TOLERANCE)
+
+
 def test_what_a_row_takes_is_its_layout_with_key_and_framing() -> None:
     assert ACCOUNT.itemsize < sizing.ROW_BYTES <= ACCOUNT.itemsize + 64
     assert EVIDENCE.itemsize < sizing.EVIDENCE_BYTES <= EVIDENCE.itemsize + 64
@@ -94,7 +105,9 @@ def test_every_worker_has_work_and_room(bank: Bank) -> None:
     found = size(bank)
     assert found.partitions >= sizing.PARTITIONS_A_WORKER * found.workers
     assert found.cores_at_peak - 2 * found.partitions * sizing.IDLE_CORE_A_TASK <= found.workers * sizing.BUSY
-    assert found.memory_bytes * found.workers >= found.state_bytes
+    share = -(-found.partitions // found.workers) / found.partitions
+    assert share * found.state_bytes <= sizing.STATE_A_WORKER
+    assert found.memory_bytes >= share * found.state_bytes + sizing.WORKER_BYTES
     assert found.memory_limit_bytes * (found.workers - 1) >= found.state_bytes
     assert found.memory_limit_bytes >= found.memory_bytes
     assert found.changelog_bytes_at_most > found.changelog_bytes
@@ -114,7 +127,7 @@ def test_ten_times_the_events_are_ten_times_the_work() -> None:
     assert found.events_per_second == 10_000
     assert found.events_per_second_at_peak == 100_000
     working = 100_000 * sizing.CPU_US_AN_EVENT / 1e6
-    assert found.workers == -(-working // sizing.BUSY)
+    assert working / sizing.BUSY <= found.workers < 1.5 * working / sizing.BUSY
 
 
 def test_what_one_job_cannot_do_is_said() -> None:
