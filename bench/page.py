@@ -296,7 +296,8 @@ def latency_picture() -> str | None:
         found = run["nudges"]
         beyond = found["count"] - sum(found["histogram_50ms"])
         name = f"{run['rate']:,} events a second: {found['count']} nudges" + (f", {beyond} later than shown" if beyond else "")
-        panels.append((name, found["histogram_50ms"], [("p50", found["p50_ms"]), ("p99", found["p99_ms"])]))
+        marks = [(f"{at} {found[f'{at}_ms']} ms", found[f"{at}_ms"]) for at in ("p50", "p99")]
+        panels.append((name, found["histogram_50ms"], marks))
     return plot.histograms("From sending the bounce to reading the nudge", panels, 50) if panels else None
 
 

@@ -40,17 +40,17 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]], ours: str) -> str:
 
 def histograms(title: str, panels: Sequence[tuple[str, Sequence[int], Sequence[tuple[str, float]]]], bin_ms: int) -> str:
     """A panel for each (name, counts of bins from 0 on, marks at ms), one below the other with one axis of time."""
-    left, high, gap = 40, 80, 40
+    left, right, high, gap = 40, 44, 84, 40
     bins = max(len(counts) for _, counts, _ in panels)
-    wide = (WIDTH - left - 24) / bins
+    wide = (WIDTH - left - right) / bins
     body = []
     for number, (name, counts, marks) in enumerate(panels):
         base = 44 + number * (high + gap) + high + 14
         body.append(f'<text x="{left}" y="{base - high - 4}">{escape(name)}</text>')
         for place, count in enumerate(counts):
-            x, tall = left + place * wide + 1, count / max(1, *counts) * high
+            x, tall = left + place * wide + 1, count / max(1, *counts) * (high - 28)  # above them the marks are named
             body += [f'<rect class="ours" x="{x:.1f}" y="{base - tall:.1f}" width="{wide - 2:.1f}" height="{tall:.1f}"/>']
-        body.append(f'<line class="axis" x1="{left}" y1="{base}" x2="{WIDTH - 24}" y2="{base}"/>')
+        body.append(f'<line class="axis" x1="{left}" y1="{base}" x2="{WIDTH - right}" y2="{base}"/>')
         body += [
             f'<text x="{left + place * wide:.1f}" y="{base + 15}" text-anchor="middle">{place * bin_ms} ms</text>'
             for place in range(0, bins + 1, 4)
@@ -59,6 +59,6 @@ def histograms(title: str, panels: Sequence[tuple[str, Sequence[int], Sequence[t
             x = left + min(at / bin_ms, bins) * wide
             body += [
                 f'<line class="mark" x1="{x:.1f}" y1="{base - high}" x2="{x:.1f}" y2="{base}"/>',
-                f'<text class="said" x="{x + 4:.1f}" y="{base - high + 12 + 14 * row}">{escape(said)}</text>',
+                f'<text class="said" x="{x + 4:.1f}" y="{base - high + 10 + 13 * row}">{escape(said)}</text>',
             ]
     return _picture(44 + len(panels) * (high + gap) + 16, title, body)

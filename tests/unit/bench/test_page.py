@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from bench import page
 from tests import scripts
 
+ROOT = Path(__file__).parents[3]
 GENERATE = scripts.load("docs/generate.py")
 MACHINE = {"cpu": "a processor", "cores": 2, "memory_gib": 8, "python": "3.11.7", "date": "2026-02-03"}
 
@@ -135,3 +137,17 @@ def test_scale_tells_cpu_and_pauses(results: Path) -> None:
     said = "\n".join(page.scale())
     assert "| 1 | 21.0 | 100 % |" in said
     assert "| 1 to 2 | 1,300 | 900, 1,300 | 120 |" in said
+
+
+def test_make_bench_runs_what_the_readme_lists_in_its_order() -> None:
+    [loop] = re.findall(r"for bench in (.+); do", (ROOT / "Makefile").read_text("utf-8"))
+    runs = [each.split()[0].strip('"') for each in re.findall(r'"[^"]+"|\S+', loop)]
+    listed = re.findall(r"^\| `([a-z]+)` \| [^|]*\d+ minutes", (ROOT / "bench" / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert runs == listed
+    for name in runs:
+        assert (ROOT / "bench" / f"{name}.py").exists()
+
+
+def test_no_part_of_the_page_is_forgotten() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    assert re.findall(r"<!-- generated: (performance-[a-z]+) -->", text) == list(page.BLOCKS)
