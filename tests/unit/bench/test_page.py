@@ -82,6 +82,7 @@ def test_ratios_are_of_the_same_round(results: Path) -> None:
     said = "\n".join(compared(results, rounds, rounds))
     assert "| floor | 55,000 | 1.000 |" in said
     assert f"| {page.STAGE} | 27,500 | 0.500 |" in said
+    assert f"| {page.STAGE}: at least 0.42 x the floor | 0.50 | 0.50 | met |" in said
 
 
 def test_machine_and_day_are_named(results: Path) -> None:
