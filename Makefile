@@ -33,12 +33,14 @@ check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
 	done; \
 	exit $$failed
 
-bench: $(VENV)/.ready-dev ## what an event costs the detectors, a signal the customers stage; throughput and limits on a real Apache Kafka
-	@$(PYTHON_BIN) -m bench.detectors
-	@$(PYTHON_BIN) -m bench.customers
+bench: $(VENV)/.ready-dev ## all benches, on a real Apache Kafka where they need one, and docs/performance.md anew: more than an hour
 	@$(PYTHON_BIN) -m tests.kafka
-	@$(PYTHON_BIN) -m bench.throughput $(ARGS)
-	@$(PYTHON_BIN) -m bench.limits
+	@failed=0; \
+	for bench in detectors customers instructions "throughput $(ARGS)" compare latency scale limits; do \
+	    echo "bench: $$bench"; $(PYTHON_BIN) -m bench.$$bench || failed=1; \
+	done; \
+	$(PYTHON_BIN) docs/generate.py || failed=1; \
+	exit $$failed
 
 chaos: $(VENV)/.ready-dev ## half an hour of kills, freezes and cut lines under load: nothing lost, nothing twice
 	@$(PYTHON_BIN) -m tests.kafka

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench import reference
 from bench.machine import machine
@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 JOB = {"bounce_pressure", "missed_bills"}
 """The detectors that the reference job's rules are."""
 
-Result = dict[str, float]
+Result = dict[str, Any]
 
 
 class Missing(Exception):
@@ -54,6 +54,23 @@ class Input(NamedTuple):
 # --- ours -----------------------------------------------------------------------------------------------------------------
 
 
+def parts(file: Path, total: int) -> dict[str, float]:
+    """CPU microseconds an event of the second half, by what takes them (bench/accounts_timed.py)."""
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    half = next(line for line in lines if line["events"] >= total // 2)
+    last = lines[-1]
+    events = last["events"] - half["events"]
+    spent = {name: (value - half.get(name, 0.0)) / events * 1e6 for name, value in last.items() if name != "events"}
+    return {
+        "read": spent["read"],
+        "pass": spent["pass"],
+        "apply, the rest": spent["apply"] - spent["read"] - spent["pass"],
+        "drain": spent["drain"],
+        "batches": spent["batches"],
+        "fetch, send and loop": spent["cpu"] - spent["apply"] - spent["drain"] - spent["batches"],
+    }
+
+
 class Ours(NamedTuple):
     """A program of ours, and what it reads before it is measured."""
 
@@ -66,7 +83,7 @@ OURS: Mapping[str, Ours] = {
     # The whole job first: it reads what other runs write to `signals`.
     "ews: everything": Ours(("-m", "stream", "worker"), frozenset(NAMES), ("accounts", "customers", "account-facts")),
     # With the detectors that the job's rules are, and no others.
-    "ews: accounts stage": Ours(("-m", "bench.accounts_only"), frozenset(JOB), ("accounts",)),
+    "ews: accounts stage": Ours(("-m", "bench.accounts_timed"), frozenset(JOB), ("accounts",)),
 }
 
 
@@ -83,7 +100,7 @@ def read_before(name: str, shared: Job) -> None:
     """A worker reads who holds the accounts. Peers need not know: their signals name the account alone."""
     job = job_of(name, shared)
     job.create_topics()
-    worker = job.start(f"{job.env['EWS_APP']}-before")
+    worker = job.start(f"{job.env['EWS_APP']}-before", BENCH_TIMES=os.devnull)
     try:
         for topic in OURS[name].reads:
             job.wait_applied([topic], 300)
@@ -98,7 +115,8 @@ def ours(name: str) -> Callable[[Input, Path], Result]:
     def run(given: Input, _: Path) -> Result:
         job = job_of(name, given.job)
         told = len(job.read("signals"))
-        worker = job.start(job.env["EWS_APP"])
+        times = job.folder / f"{job.env['EWS_APP']}.times"
+        worker = job.start(job.env["EWS_APP"], BENCH_TIMES=str(times))
         try:
             wait_until(lambda: not worker.running or _read_by(job) >= given.total, 900, f"{name} has read all", 1.0)
             if not worker.running:
@@ -113,7 +131,12 @@ def ours(name: str) -> Callable[[Input, Path], Result]:
                 commits.append((record.timestamp, here))
         seconds, events = _second_half(commits, given.total)
         told = len(job.read("signals")) - told
-        return {"events_per_second": events / seconds, "cpu_us_per_event_with_start": cpu / given.total * 1e6, "signals": told}
+        result: Result = {
+            "events_per_second": events / seconds,
+            "cpu_us_per_event_with_start": cpu / given.total * 1e6,
+            "signals": told,
+        }
+        return {**result, "cpu_us_per_event_by_part": parts(times, given.total)} if times.exists() else result
 
     return run
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import reference
+from bench.machine import machine
 
 KEPT = Path(__file__).parent / "results" / "instructions.json"
 TOLERANCE = 0.05
@@ -117,7 +118,7 @@ def main() -> int:
         print(f"{part:6} {number:>8,} instructions an event{change}")
         worse |= before is not None and number > before * (1 + TOLERANCE)
     if options.write:
-        KEPT.write_text(json.dumps(counts, indent=2) + "\n")
+        KEPT.write_text(json.dumps({**counts, "machine": machine()}, indent=2) + "\n")
     elif worse:
         print(f"more than {TOLERANCE:.0%} above what is kept: make it quicker, or keep the new counts with --write and say why")
         return 1

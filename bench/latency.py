@@ -1,8 +1,8 @@
 """How long a bounce takes to become a nudge: through both stages, exactly once, read committed, while the bank sends payments.
 
 `python -m bench.latency` keeps the worker busy at several rates; meanwhile customers with a bounce of last week have two more,
-and the time from sending the last to reading the signal and the nudge is taken. Writes bench/results/latency.json. With
-`--commit-interval-ms 25 50 100 200` it draws the knob's curve instead, at one rate.
+and the time from sending the last to reading the signal and the nudge is taken. Then the same at one rate with other settings of
+`EWS_COMMIT_INTERVAL_MS`, the one knob that trades latency for work. Writes bench/results/latency.json.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 from confluent_kafka import Consumer, Producer
 
 from bench.machine import machine
+from stream.settings import Settings
 from tests.kafka import Broker, wait_until
 from tests.kafka import broker as broker_module
 from tests.kafka.bank import DAY, account, bounce, customer, encode, message, noon_zone, payment
@@ -32,6 +33,10 @@ RESULTS = Path(__file__).parent / "results"
 OTHERS = 5_000
 """Accounts that pay and have no trouble."""
 TROUBLED_EACH_SECOND = 15
+RATES = (1_000, 10_000, 20_000)
+CURVE_RATE = 10_000
+INTERVAL: int = Settings.model_fields["commit_interval_ms"].default
+"""What a worker has that is told nothing."""
 
 
 class Watch(threading.Thread):
@@ -122,20 +127,22 @@ def measure(broker: Broker, folder: Path, name: str, rate: int, seconds: float, 
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
-    parser.add_argument("--rates", type=int, nargs="+", default=[1_000, 10_000, 20_000])
+    parser.add_argument("--rates", type=int, nargs="+", default=RATES)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--commit-interval-ms", type=int, nargs="+", default=[100])
+    parser.add_argument("--commit-interval-ms", type=int, nargs="*", default=[25, 50, 200, 400], help="of the curve, at one rate")
+    parser.add_argument("--curve-rate", type=int, default=CURVE_RATE)
     options = parser.parse_args()
     broker_module.JVM = ("-Xms512m", "-Xmx1g", "-Xshare:auto")
     found = []
     with tempfile.TemporaryDirectory() as temporary, Broker(Path(temporary) / "broker") as broker:
-        for number, (rate, interval) in enumerate(itertools.product(options.rates, options.commit_interval_ms)):
+        plan = [(rate, INTERVAL) for rate in options.rates]
+        plan += [(options.curve_rate, interval) for interval in options.commit_interval_ms]
+        for number, (rate, interval) in enumerate(plan):
             one = measure(broker, Path(temporary), f"latency{number}", rate, options.seconds, interval)
             found.append(one)
             parts = [f"{topic} p50 {one[topic]['p50_ms']} p99 {one[topic]['p99_ms']} ms" for topic in ("signals", "nudges")]
             print(f"{rate:>6}/s, a commit every {interval} ms: {', '.join(parts)} ({one['nudges']['count']} nudges)", flush=True)
-    name = "latency" if len(options.commit_interval_ms) == 1 else "latency-interval"
-    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), "runs": found}, indent=2) + "\n")
+    (RESULTS / "latency.json").write_text(json.dumps({"machine": machine(), "runs": found}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

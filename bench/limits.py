@@ -3,18 +3,22 @@
 - `backlog`: memory of a worker that catches up with millions of events, and goes on under a broker that stops and starts.
 - `accounts`: bytes that a known account costs, and how fast two million of them are read back from Kafka.
 - `partitions`: 64 partitions on one worker: start, assignment, restore, commits, memory, CPU when there is nothing to do.
+- `state`: bytes that a steady account, one with an open episode and a customer cost, in memory and in the changelog.
 - `holds`: ten thousand holds of one customer with 64 accounts.
 
-Each part runs once and keeps its figures in bench/results/limits.json beside those of the others. All but `holds` on a real
-Kafka.
+Each part runs once and keeps its figures in bench/results/limits.json beside those of the others. All but `state` and
+`holds` on a real Kafka.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import gc
 import hashlib
+import itertools
 import json
+import multiprocessing
 import os
 import re
 import sys
@@ -34,7 +38,7 @@ from stream.detectors import settings as detector_settings
 from stream.engine import checkpoint
 from stream.engine.checkpoint import Checkpoint
 from stream.engine.offline import Line, Offline
-from stream.engine.step import Drained, Placement, Stage
+from stream.engine.step import Drained, Placement, Stage, Step
 from stream.simulate import simulate
 from stream.topics import ACCOUNTS_INPUTS, CUSTOMERS_INPUTS
 from stream.treatment.policy import default_text, load
@@ -156,7 +160,7 @@ def job_bytes(broker: Broker) -> int:
 # --- two million accounts
 
 
-class Kept(AccountsStep):
+class Accounts(AccountsStep):
     """The accounts stage, with all rows that it wrote."""
 
     def __init__(self, placement: Placement) -> None:
@@ -169,13 +173,23 @@ class Kept(AccountsStep):
         return drained
 
 
-def year() -> dict[bytes, bytes]:
-    """The rows of a bank's accounts after a simulated year."""
+class Customers(CustomersStep):
+    """The customers stage, with all rows that it wrote."""
+
+    def __init__(self, placement: Placement) -> None:
+        super().__init__(placement, load(default_text()))
+        self.rows: dict[bytes, bytes] = {}
+
+    def drain(self) -> Drained:
+        drained = super().drain()
+        self.rows |= {key: value for key, value in drained.rows if value is not None}
+        return drained
+
+
+def year() -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+    """The rows of a bank's accounts and of its customers after a simulated year."""
     job = Offline(
-        (
-            Stage("accounts", ACCOUNTS_INPUTS, Kept),
-            Stage("customers", CUSTOMERS_INPUTS, lambda placement: CustomersStep(placement, load(default_text()))),
-        ),
+        (Stage("accounts", ACCOUNTS_INPUTS, Accounts), Stage("customers", CUSTOMERS_INPUTS, Customers)),
         "murmur2",
         config_hash="",
         dead_letter_limit=1.0,
@@ -187,15 +201,16 @@ def year() -> dict[bytes, bytes]:
     lines = ((e.topic, Line(0, e.timestamp_ms, e.key.encode(), json.dumps(e.value).encode())) for e in events)
     for _ in job.run(lines):
         pass
-    step = job.steps[0]
-    assert isinstance(step, Kept)
-    return step.rows
+    of_accounts, of_customers = job.steps
+    assert isinstance(of_accounts, Accounts)
+    assert isinstance(of_customers, Customers)
+    return of_accounts.rows, of_customers.rows
 
 
 def accounts(broker: Broker, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Accounts as a simulated year left them, copied under other ids into the changelog; read back by a worker."""
     say("accounts: simulating a year")
-    rows = year()
+    rows, _ = year()
     own = [(key, value) for key, value in rows.items() if key[0] >= 32]
     beside = [(key, value) for key, value in rows.items() if key[0] in (1, 2)]
     ids = len(own)
@@ -349,6 +364,55 @@ def quantiles(before: dict[str, float], after: dict[str, float], stage: str) -> 
     return result
 
 
+# --- what is known costs
+
+
+def state(options: argparse.Namespace) -> dict[str, Any]:
+    """Rows as a simulated year left them, copied under other ids and restored in this process, one kind after the other."""
+    say("state: simulating a year")
+    of_accounts, of_customers = year()
+    open_ = {key[1:] for key in of_accounts if key[0] == 1}
+    groups = {
+        "steady_account": ("accounts", {k: v for k, v in of_accounts.items() if account_of(k) and account_of(k) not in open_}),
+        "open_account": ("accounts", {k: v for k, v in of_accounts.items() if account_of(k) in open_}),
+        "customer": ("customers", {k: v for k, v in of_customers.items() if k[0] >= 32}),
+    }
+    figures: dict[str, Any] = {}
+    for name, (stage, rows) in groups.items():
+        ids = sum(key[0] >= 32 for key in rows)
+        copies = -(-options.state // ids)
+        # In a process of its own: nothing is made of memory that something else left behind.
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            weight = process.apply(weigh, (stage, rows, copies))
+        figures[name] = {
+            "count": copies * ids,
+            "rows": round(len(rows) / ids, 2),
+            "bytes_in_memory": round(weight / (copies * ids)),
+            "bytes_written": round(sum(len(key) + len(value) for key, value in rows.items()) / ids),
+        }
+    return figures
+
+
+def weigh(stage: str, rows: dict[bytes, bytes], copies: int) -> float:
+    """Bytes of memory that a step takes for so many copies of the rows, under other ids."""
+    step: Step = {"accounts": Accounts, "customers": Customers}[stage](Placement(0, 1, "murmur2"))
+    step.restore(rows.items())
+    gc.collect()
+    before = rss(os.getpid())
+    # What is kept is kept once for each: no copy shares its bytes with another. Batches, as a worker reads them.
+    every = ((b"%s-%d" % (key, copy), bytes(bytearray(value))) for copy in range(copies) for key, value in rows.items())
+    while batch := list(itertools.islice(every, 1_000)):
+        step.restore(batch)
+    del batch
+    gc.collect()
+    return (rss(os.getpid()) - before) * MB
+
+
+def account_of(key: bytes) -> bytes:
+    """The account that a row of the accounts stage belongs to; empty where it is none's."""
+    return key if key[0] >= 32 else key[1:] if key[0] in (1, 2) else b""
+
+
 # --- many holds
 
 
@@ -397,26 +461,29 @@ PARTS: dict[str, Callable[[Broker, Path, argparse.Namespace], dict[str, Any]]] =
     "accounts": accounts,
     "partitions": partitions,
 }
+ALONE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"state": state, "holds": holds}
+"""Those that need no Kafka."""
 
 
 def main() -> int:
     """Runs the parts asked for, prints their figures and keeps them."""
     parser = argparse.ArgumentParser(prog="python -m bench.limits", description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="backlog, accounts, partitions, holds (default: all)")
+    parser.add_argument("parts", nargs="*", help="backlog, accounts, partitions, state, holds (default: all)")
     parser.add_argument("--backlog", type=int, default=5_000_000, help="events of the backlog (default: %(default)s)")
     parser.add_argument("--accounts", type=int, default=2_000_000, help="accounts to read back (default: %(default)s)")
     parser.add_argument("--events", type=int, default=200_000, help="events over 64 partitions (default: %(default)s)")
+    parser.add_argument("--state", type=int, default=200_000, help="accounts and customers weighed (default: %(default)s)")
     parser.add_argument("--holds", type=int, default=10_000, help="holds of one customer (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=900, help="longest wait of a part (default: %(default)s)")
     options = parser.parse_args()
-    wanted = options.parts or [*PARTS, "holds"]
-    if unknown := set(wanted) - {*PARTS, "holds"}:
+    wanted = options.parts or [*PARTS, *ALONE]
+    if unknown := set(wanted) - {*PARTS, *ALONE}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     broker_module.JVM = ("-Xms512m", "-Xmx1536m", "-Xshare:auto")
     for part in wanted:
         started = time.monotonic()
-        if part == "holds":
-            figures = holds(options)
+        if part in ALONE:
+            figures = ALONE[part](options)
         else:
             with tempfile.TemporaryDirectory() as temporary, Broker(Path(temporary) / "broker") as broker:
                 figures = PARTS[part](broker, Path(temporary) / "job", options)

@@ -8,19 +8,17 @@ gap between two journal entries that applied events of the bank. Prints them, an
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import sys
 import tempfile
-import threading
 import time
-from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.chaos import EVENTS, INPUTS, Produced, produce
 from bench.machine import machine
-from bench.workload import Workload
+from bench.pauses import Paced, now_ms, pauses
+from bench.throughput import produce
+from bench.workload import TOPICS, Workload
 from stream.settings import Settings
 from tests.kafka import Broker, Process
 from tests.kafka.client import wait_until
@@ -62,49 +60,18 @@ class Rehearsal:
             raise RuntimeError(f"{name} ended with {code}: {self.workers[name].tail()}")
 
 
-def now_ms() -> int:
-    """Wall clock, as Kafka stamps records."""
-    return int(time.time() * 1000)
-
-
-def pauses(job: Job, spans: dict[str, tuple[int, int]]) -> dict[str, dict[int, float]]:
-    """By step and partition of the accounts stage: the longest gap (s) between commits of the bank's events."""
-    times: dict[int, list[int]] = defaultdict(list)
-    for record, entry in job.entries():
-        if entry.stage == "accounts" and any(topic in EVENTS for topic, _, _ in entry.applied):
-            times[entry.partition].append(record.timestamp)
-    found: dict[str, dict[int, float]] = {}
-    for step, (start, to) in spans.items():
-        found[step] = {}
-        for partition, stamps in sorted(times.items()):
-            before = [at for at in stamps if at < start][-1:]
-            within = [at for at in stamps if start <= at <= to]
-            marks = [*before, *within, to]
-            found[step][partition] = round(max((b - a for a, b in itertools.pairwise(marks)), default=0) / 1000, 2)
-    return found
-
-
 def rehearse(job: Job, rate: float) -> dict[str, object]:
     """The whole of it; what was measured. Raises where an offset was lost, or applied twice."""
     session = Settings.model_fields["session_timeout_ms"].default / 1000
     now = datetime.now(UTC)
     seconds = 30 + 4 * SETTLE + session + 30
     total = int(rate * seconds)
-    load = Workload(500 + total // 50, (now - timedelta(days=90)).date(), INPUTS, now_ms() - 3_600_000)
-    told = Produced()
-    produce(job, load.reference(), 0, told)
+    load = Workload(500 + total // 50, (now - timedelta(days=90)).date(), TOPICS, now_ms() - 3_600_000)
+    produce(job, load.reference())
     show = Rehearsal(job)
     wait_until(lambda: 0 not in job.client.end_offsets(job.topic("journal")), 180, "every partition commits", 0.5)
-    failures: list[BaseException] = []
-
-    def bank() -> None:
-        try:
-            produce(job, load.events(total), rate, told)
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=bank, daemon=True)
-    thread.start()
+    bank = Paced(job, load.events(total), rate)
+    bank.start()
     time.sleep(15)
     show.watch("undisturbed", now_ms(), 15)
 
@@ -122,12 +89,13 @@ def rehearse(job: Job, rate: float) -> dict[str, object]:
     began = now_ms()
     show.workers["w3"] = show.start("w3")
     show.watch("3 to 4", began, SETTLE)
-    if not thread.is_alive():
+    if bank.failure is None and not bank.is_alive():
         raise RuntimeError("the load ended before the last step: raise the number of events")
-    thread.join()
-    if failures:
-        raise failures[0]
-    ends = {(t, p): end for t in INPUTS for p, end in enumerate(job.client.end_offsets(job.topic(t)))}
+    bank.stop.set()
+    bank.join()
+    if bank.failure:
+        raise bank.failure
+    ends = {(t, p): end for t in TOPICS for p, end in enumerate(job.client.end_offsets(job.topic(t)))}
 
     def applied() -> bool:
         positions = job.applied()

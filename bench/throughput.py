@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -71,6 +72,7 @@ def ours(broker: Broker, folder: Path, name: str, program: str, options: argpars
             job.wait_applied(["customers"], 300)
             job.wait_applied(["account-facts"], 300)
         before.stop()
+        known = written(broker, job)
         counts = produce(job, load.events(options.events))
         total = sum(counts.values())
         worker = job.start()
@@ -99,10 +101,21 @@ def ours(broker: Broker, folder: Path, name: str, program: str, options: argpars
             "commits": len(commits),
             "signals": len(job.read("signals")),
             "nudges": len(job.read("nudges")),
+            **{f"{kind}_bytes_per_event": (size - known[kind]) / total for kind, size in written(broker, job).items()},
         }
     finally:
         job.close()
         job.client.delete_topic(*(topic for topic in job.client.topics() if topic.startswith(f"{name}.")))
+
+
+def written(broker: Broker, job: Job) -> Counter[str]:
+    """Bytes on the broker's disk: of the bank's events, of the changelogs, and of all else that the job writes."""
+    kinds = {job.topic(name): "input" for name in ("payments", "bounces", "missed-bills")}
+    kinds |= {job.settings().changelog(stage): "changelog" for stage in ("accounts", "customers")}
+    found: Counter[str] = Counter()
+    for file in (broker.folder / "data").glob(f"{job.env['EWS_TOPIC_PREFIX']}*/*.log"):
+        found[kinds.get(file.parent.name.rsplit("-", 1)[0], "output")] += file.stat().st_size
+    return found
 
 
 def cpu_of(pid: int) -> float:

@@ -70,6 +70,38 @@ def _user(name: str, operations: dict[tuple[str, str, str], list[str]]) -> dict[
     }
 
 
+def size() -> str:
+    """How many workers, and what each asks for: what the model of stream/sizing.py says for its small bank."""
+    from stream import sizing
+
+    found = sizing.size(sizing.SMALL)
+    assert found.partitions == _PARTITIONS
+    resources = {
+        # It can use little more than one core, and uses all of it to catch up or to read its state back.
+        "requests": {"cpu": "1", "memory": _mebibytes(found.memory_bytes)},
+        "limits": {"memory": _mebibytes(found.memory_limit_bytes)},
+    }
+    patch = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "ews-worker"},
+        "spec": {
+            "replicas": found.workers,
+            "template": {"spec": {"containers": [{"name": "worker", "resources": resources}]}},
+        },
+    }
+    return f"# For {_words(sizing.SMALL)}: docs/sizing.md.\n" + yaml.safe_dump(patch, sort_keys=False, width=130)
+
+
+def _words(bank: Any) -> str:
+    return f"{bank.accounts:,} accounts and {bank.events_per_day:,} events a day, {bank.peak:g} times as many at the peak"
+
+
+def _mebibytes(count: float) -> str:
+    """Rounded up to 256 MiB."""
+    return f"{-(-int(count) // (256 << 20)) * 256}Mi"
+
+
 def rules() -> str:
     """The groups of every rule file of deploy/prometheus."""
     groups: list[Any] = []
@@ -106,6 +138,7 @@ FILES: dict[Path, Callable[[], str]] = {
     COMPONENTS / "prometheus-operator" / "rules.yaml": rules,
     COMPONENTS / "prometheus-operator" / "dashboards.yaml": dashboards,
     ROOT / "deploy" / "k8s" / "base" / "config" / "policy.toml": policy,
+    ROOT / "deploy" / "k8s" / "base" / "size.yaml": size,
 }
 
 

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import UnionType
+from types import ModuleType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -313,6 +313,44 @@ def rolling() -> Iterator[str]:
     yield from _table(("what happens", "pause of each partition, s", "noticed it"), rows)
 
 
+# --- from the benches
+
+
+def performance(name: str) -> Iterator[str]:
+    """What a part of docs/performance.md says of bench/results. KeyError: there is no such part."""
+    from bench import page
+
+    return page.BLOCKS[name]()
+
+
+def pictures() -> Iterator[tuple[Path, str | None]]:
+    """The plots of bench/results, and where they belong; None where nothing was measured."""
+    from bench import page
+
+    for name, draw in page.PICTURES.items():
+        yield ROOT / "docs" / "img" / f"{name}.svg", draw()
+
+
+def sizing() -> Iterator[str]:
+    """The worked example of docs/sizing.md."""
+    from stream import sizing as model
+
+    yield from _table(("what", "how much"), model.told(model.EXAMPLE))
+
+
+def sizing_constants() -> Iterator[str]:
+    """What the model reckons with, and where it is from."""
+    from stream import sizing as model
+
+    docs = attribute_docs(model)
+    values = ((name, getattr(model, name)) for name in docs if isinstance(getattr(model, name), int | float))
+    yield from _table(("constant", "value", "what"), ((f"`{name}`", _figure(value), docs[name]) for name, value in values))
+
+
+def _figure(value: float) -> str:
+    return f"{value / (1 << 20):,.4g} MiB" if value >= 1 << 20 else f"{value:,}"
+
+
 # --- from the alerts
 
 
@@ -346,10 +384,13 @@ def _alerts() -> dict[str, Any]:
 # --- tools
 
 
-def attribute_docs(owner: type) -> dict[str, str]:
-    """The strings that stand under a class's attributes, by attribute."""
-    body = ast.parse(inspect.getsource(owner)).body[0]
-    assert isinstance(body, ast.ClassDef)
+def attribute_docs(owner: type | ModuleType) -> dict[str, str]:
+    """The strings that stand under the attributes of a class or a module, by attribute."""
+    body: ast.Module | ast.stmt = ast.parse(inspect.getsource(owner))
+    if isinstance(owner, type):
+        assert isinstance(body, ast.Module)
+        body = body.body[0]
+    assert isinstance(body, ast.ClassDef | ast.Module)
     found = {}
     for node, after in zip(body.body, body.body[1:], strict=False):
         target = node.target if isinstance(node, ast.AnnAssign) else None
@@ -411,6 +452,8 @@ BLOCKS: dict[str, Callable[[], Iterator[str]]] = {
     "exit-codes": exit_codes,
     "metrics": metrics,
     "rolling": rolling,
+    "sizing": sizing,
+    "sizing-constants": sizing_constants,
     "alerts": alerts,
     "alerts-from-docs": lambda: (line.replace("](", "](runbooks/") for line in alerts()),
 }
@@ -422,7 +465,9 @@ def renewed(text: str) -> str:
 
 
 def _made(name: str) -> Iterator[str]:
-    return alert(name.removeprefix("alert-")) if name.startswith("alert-") else BLOCKS[name]()
+    if name.startswith("alert-"):
+        return alert(name.removeprefix("alert-"))
+    return performance(name) if name.startswith("performance-") else BLOCKS[name]()
 
 
 def pages() -> list[Path]:
@@ -437,3 +482,9 @@ if __name__ == "__main__":
         if (after := renewed(before)) != before:
             page.write_text(after, "utf-8")
             sys.stdout.write(f"{page.relative_to(ROOT)}\n")
+    for picture_, drawn in pictures():
+        if drawn is None:
+            picture_.unlink(missing_ok=True)
+        elif not picture_.exists() or picture_.read_text("utf-8") != drawn:
+            picture_.write_text(drawn, "utf-8")
+            sys.stdout.write(f"{picture_.relative_to(ROOT)}\n")

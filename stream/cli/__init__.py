@@ -16,6 +16,7 @@ from stream.cli.policy import policy
 from stream.cli.replay import replay
 from stream.cli.report import report
 from stream.cli.simulate import simulate
+from stream.cli.size import size
 from stream.cli.state import state
 from stream.cli.topics import topics
 from stream.cli.version import version
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (demo, worker, replay, simulate, explain, report, version):
+for command in (demo, worker, replay, simulate, explain, report, size, version):
     app.command()(command)
 app.add_typer(topics, name="topics")
 app.add_typer(dlq, name="dlq")

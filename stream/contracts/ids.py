@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 def derive(*parts: str) -> str:
     """32 hexadecimal digits that depend on every part and where it begins: ("a", "bc") is not ("ab", "c")."""
-    named = []
+    named: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
         named += (len(data).to_bytes(4, "big"), data)

@@ -19,6 +19,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from stream import sizing
 from stream.engine import checks
 from stream.settings import Settings, load
 from tests import scripts
@@ -291,3 +292,22 @@ def test_prometheus_asks_the_port_that_the_worker_has() -> None:
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
     _, container = worker("prod")
     assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == [container["ports"][0]["name"]]
+
+
+def bytes_of(quantity: str) -> int:
+    """Of a quantity in Mi or Gi."""
+    return int(quantity[:-2]) << {"Mi": 20, "Gi": 30}[quantity[-2:]]
+
+
+@rendered
+def test_production_is_as_large_as_the_model_says_for_the_bank_it_is_made_for() -> None:
+    wanted = sizing.size(sizing.SMALL)
+    assert int(settings_of("prod")["EWS_PARTITIONS"]) == wanted.partitions
+    assert the("prod", "ScaledObject", "ews-worker")["spec"]["minReplicaCount"] == wanted.workers
+    _, container = worker("prod")
+    resources = container["resources"]
+    assert wanted.memory_bytes <= bytes_of(resources["requests"]["memory"]) < wanted.memory_bytes + (256 << 20)
+    assert wanted.memory_limit_bytes <= bytes_of(resources["limits"]["memory"]) < wanted.memory_limit_bytes + (256 << 20)
+    [brokers] = [pool["spec"] for pool in of_kind("prod", "KafkaNodePool") if pool["spec"]["roles"] == ["broker"]]
+    [volume] = brokers["storage"]["volumes"]
+    assert brokers["replicas"] * bytes_of(volume["size"]) >= wanted.disk_bytes
