@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,7 +81,10 @@ def test_what_a_page_shows_runs(page: str, tmp_path: Path, monkeypatch: pytest.M
     for block in RUN[page]:
         for line in block.lines:
             mine = list(commands.words(line))
-            if not mine:
+            if line.startswith("export "):
+                for word in shlex.split(line)[1:]:
+                    monkeypatch.setenv(*word.split("=", 1))
+            elif not mine:
                 subprocess.run(["sh", "-e", "-c", line], check=True)
             for arguments in mine:
                 monkeypatch.setattr(sys, "argv", ["ews", *arguments])
