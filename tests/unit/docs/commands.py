@@ -25,7 +25,7 @@ TOOLS: Final = ("ews", "make", "docker", "kubectl", "promtool", "curl", "python"
 Parser: TypeAlias = typer.core.TyperGroup
 
 _FENCE = re.compile(r"^```(?P<info>.*)\n(?P<body>(?:.*\n)*?)```$", re.MULTILINE)
-_INLINE = re.compile(r"`((?:\.venv/bin/)?ews [^`]+)`")
+_INLINE = re.compile(r"`((?:[^`\n\"']*[ /])?ews [^`]+)`")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 _LACKING = re.compile(r"Missing (argument|option)|requires an argument")
 _END = frozenset(("|", "||", "&", "&&", ";", ">", ">>", "<", "(", ")"))
@@ -85,7 +85,7 @@ def inline(text: str) -> list[str]:
     for told in _INLINE.findall(_FENCE.sub("", text)):
         line = " ".join(told.split())
         head, *more = line.split(", ")
-        if head.split()[1].isupper():
+        if re.search(r"\bews [A-Z]+\b", head):
             continue  # `ews COMMAND --help` stands for all of them
         found += [head, *(f"{head.rpartition(' ')[0]} {each}" for each in more)]
     return found
@@ -100,7 +100,7 @@ def words(line: str) -> Iterator[list[str]]:
         if word not in _END:
             command.append(word)
             continue
-        while command and (command[0] in ("$", "exec") or _ASSIGNMENT.match(command[0])):
+        while command and (command[0] in ("$", "exec", "time") or _ASSIGNMENT.match(command[0])):
             del command[0]
         if "--" in command[:-1]:  # kubectl exec POD -- ews ...
             del command[: command.index("--") + 1]

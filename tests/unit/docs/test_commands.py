@@ -43,7 +43,8 @@ def parser() -> Iterator[commands.Parser]:
 def test_every_block_says_what_it_holds_and_whether_it_is_run(page: str) -> None:
     text = TEXTS[page]
     found = commands.blocks(text)
-    assert 2 * len(found) == sum(line.startswith("```") for line in text.splitlines()), "a fence that is not closed"
+    fences = sum(line.lstrip().startswith(("```", "~~~")) for line in text.splitlines())
+    assert 2 * len(found) == fences, "a fence that is not closed, is indented, or is of another kind"
     assert [fault for block in found for fault in block.faults()] == []
 
 
@@ -142,7 +143,7 @@ def test_a_command_that_there_is_not_is_found(line: str, told: str, parser: comm
 
 
 def test_a_sentence_may_leave_out_what_must_be_given_but_name_nothing_else(parser: commands.Parser) -> None:
-    told = commands.inline("`ews explain`, `ews dlq list, shwo`, `ews worker --fast`, and `ews COMMAND --help`; `news x`.")
-    assert told == ["ews explain", "ews dlq list", "ews dlq shwo", "ews worker --fast"]
+    told = commands.inline("`ews explain`, `ews dlq list, shwo`, `time ews worker --fast`, and `ews COMMAND --help`; `news x`.")
+    assert told == ["ews explain", "ews dlq list", "ews dlq shwo", "time ews worker --fast"]
     faults = [list(commands.faults(parser, *commands.words(line), whole=False)) for line in told]
     assert [bool(each) for each in faults] == [False, False, True, True]
