@@ -31,6 +31,8 @@ class Role(StrEnum):
     """`ews explain`"""
     REPORT = "report"
     """`ews report`"""
+    VIEW = "view"
+    """`ews view`"""
     OPERATOR = "operator"
     """`ews operator`, `ews policy release`"""
 
@@ -39,6 +41,7 @@ _READ: Final[dict[Role, tuple[str, ...]]] = {
     Role.REPLAY: (*dict.fromkeys((*ACCOUNTS_INPUTS, *CUSTOMERS_INPUTS)), "journal", "configs"),
     Role.EXPLAIN: ("signals", "nudges", "escalations", "decisions", "configs"),
     Role.REPORT: ("signals", "nudges", "decisions", "contact-outcomes"),
+    Role.VIEW: ("customers", "holds", "contact-outcomes", "cases", "signals", "nudges", "escalations", "decisions"),
 }
 """What those read who only read."""
 
@@ -74,8 +77,14 @@ def rights(role: Role, settings: Settings) -> list[Right]:
             return [Right("topic", name, operation) for name in _topics(settings) for operation in operations]
         case Role.OPERATOR:
             return [Right("topic", settings.topic("operator-actions"), "Write")]
+        case Role.VIEW:
+            return [*_reader(role, settings), Right("group", f"{settings.group}-view", "Read")]
         case _:
-            return [Right("topic", settings.topic(name), "Read") for name in _READ[role]]
+            return _reader(role, settings)
+
+
+def _reader(role: Role, settings: Settings) -> list[Right]:
+    return [Right("topic", settings.topic(name), "Read") for name in _READ[role]]
 
 
 def transactional_prefix(settings: Settings, stage: str) -> str:

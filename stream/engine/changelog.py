@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.engine.task import Task
-from stream.errors import StateError
+from stream.errors import CheckpointError, StateError
 
 _ROWS = 5_000
 """Rows taken at a time: keeps the loop free for heartbeats."""
@@ -28,7 +28,8 @@ async def restore(
 
     `turn` is what the tasks of a worker share: one batch of rows at a time, and the loop goes round after each.
 
-    Raises StateError where a changelog that holds anything does not end in a checkpoint.
+    Raises StateError where a changelog that holds anything does not end in a checkpoint, and CheckpointError where rows were
+    deleted from its beginning. `check_crcs` is off for the embedded broker, which alone drops its oldest records by itself.
     """
     partition = TopicPartition(topic, task.placement.partition)
     consumer = AIOKafkaConsumer(
@@ -45,6 +46,13 @@ async def restore(
         consumer.assign([partition])
         begin = (await consumer.beginning_offsets([partition]))[partition]
         end = (await consumer.end_offsets([partition]))[partition]
+        if begin and check_crcs:
+            # The last checkpoint may be there all the same, and the accounts whose rows are gone would be new ones in silence.
+            raise CheckpointError(
+                f"the changelog {topic}[{partition.partition}] begins at offset {begin}: what lay before was deleted, by time or "
+                "by hand, and rows with it, for compaction does not move the beginning. Its cleanup.policy must be compact alone "
+                f"(`ews topics check`). Restore it, or {CheckpointError.FRESH}."
+            )
         # Not seek_to_beginning: it races with the consumer's own reset, and the restore would read nothing.
         consumer.seek(partition, begin)
         complete = begin == end

@@ -96,7 +96,7 @@ def page(published: Published) -> str:
         "",
         "## What is counted",
         "",
-        "```",
+        "```text",
         (inspect.getdoc(scores) or "").partition("\n")[2].strip("\n"),
         "```",
     ]

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from stream import metrics
 from stream.errors import ConfigurationError
 from stream.settings import Settings
 
@@ -17,6 +18,8 @@ def serve(settings: Settings, not_ready: Callable[[], str | None]) -> None:
     """Serves in a thread of its own until the process ends. Raises ConfigurationError where the port cannot be used."""
     if settings.web_port == 0:
         return
+
+    metrics.MEMORY_LIMIT.set(metrics.memory_limit())  # or the alert on memory would divide by 0
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the standard library's name

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -56,15 +60,46 @@ def test_what_is_ours_is_read_only_and_uses_settings_that_exist(name: str) -> No
     assert service["cap_drop"] == ["ALL"]
     for variable in service["environment"]:
         known = variable.removeprefix("EWS_").lower() in Settings.model_fields or variable.startswith("EWS_SIMULATE_")
-        assert known or (name == "view" and "view" not in COMMANDS), variable
+        assert known, variable
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_exists(name: str) -> None:
     words = " ".join(OURS[name]["command"]).replace("exec ews ", "").split()
-    if words[0] == "view" and "view" not in COMMANDS:
-        pytest.skip("this version has no `ews view`")
     assert words[0] in COMMANDS
+
+
+@pytest.mark.parametrize("name", [name for name, service in OURS.items() if service["restart"] != "no"])
+def test_what_goes_on_running_is_asked_whether_it_is_ready(name: str) -> None:
+    """By a command that runs: it says no where nobody answers."""
+    command = OURS[name]["healthcheck"]["test"]
+    assert command[:2] == ["CMD", "python"]
+    assert "'/ready'" in command[-1]
+    port = Settings.model_fields["web_port"].default
+    assert f"'127.0.0.1', {port}," in command[-1]
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        status = 200
+
+        def do_GET(self) -> None:
+            self.send_response(self.status if self.path == "/ready" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing is said."""
+
+    def healthy(at: int) -> bool:
+        words = [sys.executable, *command[2:-1], command[-1].replace(str(port), str(at))]
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert healthy(server.server_port)
+        Answer.status = 503
+        assert not healthy(server.server_port)
+        server.shutdown()
+        free = server.server_port
+    assert not healthy(free)
 
 
 def test_two_workers_have_names_of_their_own() -> None:

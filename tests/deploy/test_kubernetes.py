@@ -21,6 +21,7 @@ import yaml
 
 from stream import sizing
 from stream.engine import checks
+from stream.rights import Role, rights
 from stream.settings import Settings, load
 from tests import scripts
 
@@ -56,6 +57,10 @@ def of_kind(overlay: str, kind: str) -> list[Resource]:
     return [resource for resource in render(overlay) if resource["kind"] == kind]
 
 
+def labels_of(overlay: str, kind: str, name: str) -> dict[str, str]:
+    return dict(the(overlay, kind, name)["spec"]["template"]["metadata"]["labels"])
+
+
 def the(overlay: str, kind: str, name: str) -> Resource:
     [found] = [resource for resource in of_kind(overlay, kind) if resource["metadata"]["name"].startswith(name)]
     return found
@@ -74,8 +79,23 @@ def worker(overlay: str) -> tuple[Resource, Resource]:
     return pod, container
 
 
+def view(overlay: str) -> tuple[Resource, Resource]:
+    """The view's pod, and its container."""
+    pod = the(overlay, "Deployment", "ews-view")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    return pod, container
+
+
 def settings_of(overlay: str) -> dict[str, str]:
     return dict(the(overlay, "ConfigMap", "ews-settings")["data"])
+
+
+def view_settings_of(overlay: str) -> dict[str, str]:
+    """What the view's container sees: the later source wins."""
+    found: dict[str, str] = {}
+    for source in view(overlay)[1]["envFrom"]:
+        found |= the(overlay, "ConfigMap", source["configMapRef"]["name"])["data"]
+    return found
 
 
 @rendered
@@ -273,6 +293,96 @@ def test_no_secret_is_in_the_manifests(overlay: str) -> None:
 
 
 @rendered
+@every_overlay
+def test_the_view_runs_as_the_image_does_and_answers_its_probes(overlay: str) -> None:
+    recipe = (ROOT / "Dockerfile").read_text("utf-8")
+    pod, container = view(overlay)
+    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}\n" in recipe
+    assert container["image"] == worker(overlay)[1]["image"]
+    assert container["args"] == ["view"]
+    [port] = container["ports"]
+    assert str(port["containerPort"]) == view_settings_of(overlay)["EWS_WEB_PORT"]
+    # A view without its Valkey waits, and is not ready: that must not end it.
+    wanted = {"startupProbe": "/live", "livenessProbe": "/live", "readinessProbe": "/ready"}
+    for probe, path in wanted.items():
+        assert container[probe]["httpGet"] == {"path": path, "port": port["name"]}, probe
+
+
+@rendered
+@every_overlay
+def test_the_views_settings_load_and_all_its_files_are_mounted(
+    overlay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = view_settings_of(overlay)
+    assert {name.removeprefix("EWS_").lower() for name in given} <= set(Settings.model_fields)
+    assert not {"EWS_SASL_PASSWORD", "EWS_REDIS_PASSWORD"} & set(given), "secrets come by file"
+    assert given["EWS_POLICY_FILE"] == settings_of(overlay)["EWS_POLICY_FILE"], "how long a hold lasts is the workers' to say"
+    pod, container = view(overlay)
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    for name, value in given.items():
+        if name.endswith("_FILE"):
+            folder, _, file = value.rpartition("/")
+            volume = volumes[mounts[folder]["name"]]
+            if "configMap" in volume:
+                assert file in the(overlay, "ConfigMap", volume["configMap"]["name"])["data"]
+            else:
+                assert file in [item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]]
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    for name in ("EWS_SASL_PASSWORD_FILE", "EWS_REDIS_PASSWORD_FILE"):
+        (tmp_path / name).write_text("x")
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.delenv("EWS_SSL_CA_FILE")
+    service = the(overlay, "Service", "valkey")
+    told = load().redis()
+    assert (told["host"], told["port"]) == (service["metadata"]["name"], service["spec"]["ports"][0]["port"])
+    assert told["username"]
+    assert told["password"] == "x"
+
+
+@rendered
+@every_overlay
+def test_the_view_logs_in_as_itself_and_may_do_what_a_view_must(overlay: str) -> None:
+    user = the(overlay, "KafkaUser", view_settings_of(overlay)["EWS_SASL_USERNAME"])
+    granted = {
+        (acl["resource"]["type"], acl["resource"]["name"], operation)
+        for acl in user["spec"]["authorization"]["acls"]
+        for operation in acl["operations"]
+    }
+    assert granted == {(right.kind, right.name, right.operation) for right in rights(Role.VIEW, load())}
+    assert {operation for *_, operation in granted} == {"Read"}, "it writes nothing"
+    pod, _ = view(overlay)
+    [secrets] = [volume["projected"] for volume in pod["volumes"] if "projected" in volume]
+    names = {source["secret"]["name"] for source in secrets["sources"]}
+    assert names == {user["metadata"]["name"], "kafka-cluster-ca-cert", "ews-view-valkey"}
+
+
+@rendered
+@every_overlay
+def test_the_views_budget_service_and_network_mean_the_view(overlay: str) -> None:
+    labels = labels_of(overlay, "Deployment", "ews-view")
+    assert not the(overlay, "Service", "ews-worker")["spec"]["selector"].items() <= labels.items()
+    budget = the(overlay, "PodDisruptionBudget", "ews-view")["spec"]
+    assert budget["maxUnavailable"] == 1
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in of_kind(overlay, "NetworkPolicy")}
+    own = policies["ews-view"]
+    for selector in (budget["selector"], own["podSelector"]):
+        assert selector["matchLabels"].items() <= labels.items()
+    assert the(overlay, "Service", "ews-view")["spec"]["selector"].items() <= labels.items()
+    given = view_settings_of(overlay)
+    assert [rule["port"] for entry in own["ingress"] for rule in entry["ports"]] == [int(given["EWS_WEB_PORT"])]
+    kafka, valkey = own["egress"]
+    assert [rule["port"] for rule in kafka["ports"]] == [int(given["EWS_BOOTSTRAP"].rpartition(":")[2])]
+    [server] = valkey["to"]
+    assert server["podSelector"]["matchLabels"].items() <= labels_of(overlay, "StatefulSet", "valkey").items()
+    # And Valkey lets it in.
+    [client] = policies["valkey"]["ingress"][0]["from"]
+    assert client["podSelector"]["matchLabels"].items() <= labels.items()
+    assert [rule["port"] for rule in valkey["ports"]] == [rule["port"] for rule in policies["valkey"]["ingress"][0]["ports"]]
+
+
+@rendered
 def test_workers_never_outnumber_partitions() -> None:
     scaled = the("prod", "ScaledObject", "ews-worker")["spec"]
     given = settings_of("prod")
@@ -286,12 +396,11 @@ def test_workers_never_outnumber_partitions() -> None:
 
 
 @rendered
-def test_prometheus_asks_the_port_that_the_worker_has() -> None:
-    monitor = the("prod", "PodMonitor", "ews-worker")["spec"]
-    labels = the("prod", "StatefulSet", "ews-worker")["spec"]["template"]["metadata"]["labels"]
-    assert monitor["selector"]["matchLabels"].items() <= labels.items()
-    _, container = worker("prod")
-    assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == [container["ports"][0]["name"]]
+def test_prometheus_asks_the_ports_that_worker_and_view_have() -> None:
+    for kind, name, (_, container) in (("StatefulSet", "ews-worker", worker("prod")), ("Deployment", "ews-view", view("prod"))):
+        monitor = the("prod", "PodMonitor", name)["spec"]
+        assert monitor["selector"]["matchLabels"].items() <= labels_of("prod", kind, name).items()
+        assert [endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]] == [container["ports"][0]["name"]]
 
 
 def bytes_of(quantity: str) -> int:

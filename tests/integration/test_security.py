@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from stream.cli import app
 from stream.engine import checks
 from stream.errors import ConfigurationError
 from stream.rights import Right, Role, rights
-from tests.kafka import Broker, Process, Security, planted, wait_until
+from tests.kafka import Broker, Process, Security, planted, start_worker, wait_until
 from tests.kafka.bank import DAY, account, customer, message, noon_zone, trouble
 from tests.kafka.job import PARTITIONS, Job
 from tests.kafka.planted import PASSWORD
+from tests.valkey import running
 
 pytestmark = pytest.mark.kafka
 
@@ -208,6 +210,24 @@ def test_a_command_that_lacks_a_right_names_it(bank: Bank) -> None:
                 bank.ews(role, *command)
 
             expect_denial(bank, role.value, right, run)
+
+
+def test_the_view_follows_with_the_least_rights_and_names_the_topic_that_it_lacks(bank: Bank, tmp_path: Path) -> None:
+    with running(tmp_path / "valkey") as valkey:
+        env = {**bank.job.env, "EWS_SASL_USERNAME": Role.VIEW.value, "EWS_REDIS_URL": valkey.url}
+        view = start_worker(env, tmp_path, "view", ("view",))
+        try:
+            wait_until(lambda: valkey.client().get("bank.early:view:current"), 60, "a generation is built")
+            group = f"{bank.settings.group}-view"
+            topic = bank.settings.topic("customers")
+            wait_until(lambda: max(bank.job.client.committed(group, topic)) > 0, 60, "it follows as a member of its group")
+            assert view.stop() == 0
+        finally:
+            view.kill()
+            print(view.tail())
+        for right in [right for right in rights(Role.VIEW, bank.settings) if right.kind == "topic"]:
+            rebuild = ("view", "--rebuild", "--redis-url", valkey.url)
+            expect_denial(bank, Role.VIEW.value, right, partial(bank.ews, Role.VIEW, *rebuild))
 
 
 def test_who_may_not_create_is_told_which_topic(bank: Bank) -> None:

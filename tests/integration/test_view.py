@@ -120,6 +120,7 @@ def test_valkey_dies_under_load_and_the_job_goes_on_and_the_pictures_catch_up(de
     wait_until(lambda: answer(port, "/ready")[0] == 503, 60, "the view says that it is not ready")
     assert "no answer from redis://" in answer(port, "/ready")[1]
     assert "ews_view_redis_up 0.0" in answer(port, "/metrics")[1]
+    assert "ews_memory_limit_bytes 0.0" not in answer(port, "/metrics")[1], "what uses nothing of its limit alarms nobody"
     assert all(view.running for view in views)
 
     desk.valkey.start()

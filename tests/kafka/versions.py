@@ -56,12 +56,12 @@ def new(parts: Sequence[str] = PARTS) -> list[Change]:
 def old() -> list[Change]:
     """The version before: it knows the first alone."""
     layouts = {ACCOUNT: OLD_ACCOUNT, EVIDENCE: OLD_EVIDENCE}
-    pack, unpack = account.pack, account.unpack
+    pack, pack_sparse, unpack = account.pack, account.pack_sparse, account.unpack
 
-    def old_pack(rows: npt.NDArray[Any], versions: Mapping[int, np.dtype[Any]]) -> list[bytes]:
+    def laid_out(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         stored = np.zeros(len(rows), layouts[rows.dtype])
         account.copy_by_name(rows, stored)
-        return pack(stored, versions)
+        return stored
 
     def old_unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.NDArray[Any]:
         stored = unpack(values, versions)
@@ -70,7 +70,8 @@ def old() -> list[Change]:
         return rows
 
     return [
-        (account, "pack", old_pack),
+        (account, "pack", lambda rows, versions: pack(laid_out(rows), versions)),
+        (account, "pack_sparse", lambda rows, versions: pack_sparse(laid_out(rows), versions)),
         (account, "unpack", old_unpack),
         (account, "ACCOUNT_VERSIONS", {1: OLD_ACCOUNT}),
         (account, "EVIDENCE_VERSIONS", {1: OLD_EVIDENCE}),

@@ -77,8 +77,18 @@ def test_some_defaults_are_told() -> None:
 
 @every_page
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
-        assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text("utf-8")):
+        there = page.parent / target if target else page
+        assert there.exists(), target
+        if anchor:
+            assert anchor in anchors(there), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are called in links."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads}
 
 
 @every_page
@@ -90,7 +100,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
 def test_every_page_but_a_few_lists_is_reached_from_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
     for page in PAGES:
-        if page.parent.name in ("docs", "adr") and page.name != "index.md":
+        if page.parent in (ROOT / "docs", ROOT / "docs" / "adr") and page.name != "index.md":
             assert str(page.relative_to(ROOT / "docs")) in index
 
 
