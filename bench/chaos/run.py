@@ -104,9 +104,7 @@ def run(cluster: Cluster, job: Job, seed: int, steps: Sequence[Step], say: Calla
 
 
 def settle(job: Job) -> None:
-    """Returns once everything that was sent, and what the stages tell each other, is in the journal; however long that takes, while
-    it goes on.
-    """
+    """Returns once all that was sent, and that the stages tell each other, is in the journal, as long as that goes on."""
     moved, seen = time.monotonic(), 0
 
     def applied() -> bool:
