@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.engine.task import Task
@@ -13,6 +15,9 @@ from stream.errors import CheckpointError, StateError
 
 _ROWS = 5_000
 """Rows taken at a time: keeps the loop free for heartbeats."""
+_OPEN_SECONDS = 3.0
+"""Seconds without a row after which the wait for the changelog's end is told."""
+log = structlog.get_logger()
 
 
 async def restore(
@@ -45,7 +50,6 @@ async def restore(
     try:
         consumer.assign([partition])
         begin = (await consumer.beginning_offsets([partition]))[partition]
-        end = (await consumer.end_offsets([partition]))[partition]
         if begin and check_crcs:
             # The last checkpoint may be there all the same, and the accounts whose rows are gone would be new ones in silence.
             raise CheckpointError(
@@ -55,9 +59,11 @@ async def restore(
             )
         # Not seek_to_beginning: it races with the consumer's own reset, and the restore would read nothing.
         consumer.seek(partition, begin)
-        complete = begin == end
-        while (position := await consumer.position(partition)) < end:
-            progress(position - begin, end - begin)
+        # Up to the high watermark, not to where readers of committed records come now: what the previous owner committed may lie
+        # behind a transaction that has not ended yet. Nobody else writes here, so all of it ends; to go on without it would be
+        # to apply twice.
+        complete, end, waiting = True, None, asyncio.get_running_loop().time() + _OPEN_SECONDS
+        while end is None or await consumer.position(partition) < end:
             batches = await consumer.getmany(partition, timeout_ms=100, max_records=_ROWS)
             records = batches.get(partition)
             if records:
@@ -66,7 +72,13 @@ async def restore(
                 async with turn:
                     complete = task.restore([(record.key, record.value) for record in records])
                     await asyncio.sleep(0)
-        progress(end - begin, end - begin)
+                waiting = asyncio.get_running_loop().time() + _OPEN_SECONDS
+            elif asyncio.get_running_loop().time() >= waiting:
+                waiting = math.inf
+                log.warning("the changelog holds a transaction that does not end: waiting", task=f"{task.key[0]}[{task.key[1]}]")
+            end = consumer.highwater(partition)
+            if end is not None:
+                progress(await consumer.position(partition) - begin, end - begin)
     finally:
         await consumer.stop()
     if not complete and (task.restored_rows or task.checkpoint.positions):

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from stream.engine import checkpoint, rerun
 from tests.integration.conftest import MakeBroker
@@ -269,6 +270,29 @@ def test_state_comes_back_from_a_compacted_changelog(job: Job) -> None:
     job.start()
     produce(job, more)
     assert_exact(job, chosen + more)
+
+
+def test_a_restore_waits_for_what_lies_behind_an_open_transaction(job: Job) -> None:
+    """Readers of committed records do not come to it, and whoever goes on without it applies what was applied."""
+    chosen = keys(4_000)
+    produce(job, chosen[:2_000])
+    first = job.start()
+    job.wait_for("signals", len(expected(chosen[:2_000])))
+    first.stop()
+    producer = Producer({**job.client.config, "transactional.id": "somebody", "transaction.timeout.ms": 60_000})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(job.changelog, b"1", b"A0001", 0)
+    producer.flush(30)
+    worker = job.start()
+    wait_until(lambda: "a transaction that does not end" in worker.log(), 60, "the wait is told", 0.2)
+    produce(job, chosen[2_000:])
+    wait_until(lambda: worker.log().count('"task open"') == 2 * PARTITIONS - 1, 60, "the other tasks are open", 0.2)
+    worker.kill()
+    worker = job.start()
+    wait_until(lambda: "a transaction that does not end" in worker.log(), 60, "the wait is told", 0.2)
+    producer.abort_transaction(30)
+    assert_exact(job, chosen)
 
 
 def test_a_compaction_in_the_middle_of_a_restore_takes_nothing_away(job: Job) -> None:
