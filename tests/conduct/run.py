@@ -24,6 +24,8 @@ from tests.conduct.oracle import Said, Told, Violation
 
 ALONE = Placement(0, 1, "murmur2")
 CHUNK = 100
+LINE_EVERY = 50_000
+"""Timelines after which a line is told where nobody sits at a terminal."""
 SHOWN = 3
 """Seeds kept for each rule."""
 
@@ -217,14 +219,18 @@ _begun = time.monotonic()
 
 
 def _progress(report: Report, count: int) -> None:
-    if not sys.stderr.isatty():
+    terminal = sys.stderr.isatty()
+    if not terminal and report.timelines % LINE_EVERY >= CHUNK:
         return
     rate = report.timelines / max(time.monotonic() - _begun, 0.001)
     left = (count - report.timelines) / rate / 60
     line = (
         f"{report.timelines:,} of {count:,} timelines, {report.violating:,} violating; {rate:,.0f} a second, {left:,.0f} min left"
     )
-    print(f"\r\x1b[K{line}", end="\n" if report.timelines >= count else "", file=sys.stderr, flush=True)
+    if terminal:
+        print(f"\r\x1b[K{line}", end="\n" if report.timelines >= count else "", file=sys.stderr, flush=True)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 # --- to read
