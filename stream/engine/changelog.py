@@ -73,7 +73,7 @@ async def restore(
                     complete = task.restore([(record.key, record.value) for record in records])
                     await asyncio.sleep(0)
                 waiting = asyncio.get_running_loop().time() + _OPEN_SECONDS
-            elif asyncio.get_running_loop().time() >= waiting:
+            elif end is not None and asyncio.get_running_loop().time() >= waiting:
                 waiting = math.inf
                 log.warning("the changelog holds a transaction that does not end: waiting", task=f"{task.key[0]}[{task.key[1]}]")
             end = consumer.highwater(partition)
