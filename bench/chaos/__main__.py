@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from bench.chaos import plan
-from bench.chaos.run import job_on, run
+from bench.chaos.run import BROKER, job_on, run
 from tests.kafka.cluster import Cluster
 from tests.kafka.slow_disk import SlowDisk
 
@@ -36,7 +36,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
-        with Cluster(folder / "brokers", options.brokers, proxied=True, slow_disk=SlowDisk.available()) as cluster:
+        disk = SlowDisk.available()
+        with Cluster(folder / "brokers", options.brokers, settings=BROKER, proxied=True, slow_disk=disk) as cluster:
             job = job_on(cluster, folder / "workers")
             try:
                 told = run(cluster, job, options.seed, steps, lambda line: print(line, flush=True))

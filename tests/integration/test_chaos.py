@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.chaos import plan
-from bench.chaos.run import job_on, run
+from bench.chaos.run import BROKER, job_on, run
 from stream.agents.accounts import AccountsStep
 from tests.kafka.cluster import Cluster
 
@@ -19,7 +19,7 @@ SEED = 1
 def test_nothing_is_lost_doubled_or_changed_whatever_is_killed_frozen_or_cut_off(tmp_path: Path) -> None:
     AccountsStep.warm_up()
     steps = plan.cut(SEED)
-    with Cluster(tmp_path / "brokers", 1, proxied=True) as cluster:
+    with Cluster(tmp_path / "brokers", 1, settings=BROKER, proxied=True) as cluster:
         job = job_on(cluster, tmp_path / "workers")
         try:
             told = run(cluster, job, SEED, steps, print)
