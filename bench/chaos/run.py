@@ -19,8 +19,8 @@ from tests.kafka.job import Job
 STILL = 120.0
 """Seconds without anything applied after which it will not settle any more."""
 BROKER = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "10000"}
-"""As Kafka has it, and our other tests do not: a coordinator that has just come back and at once ends abandoned transactions may do
-so before it knows their partitions, and leaves them open there."""
+"""As Kafka has it, and our other tests do not: a coordinator that has just come back, and at once ends abandoned transactions,
+may do so before it knows their partitions, and leaves them open there."""
 COMPACTED = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.2"}
 """Of the changelogs: an hour's worth of updates is not read back at each start, and compaction runs among the faults."""
 
