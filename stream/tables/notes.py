@@ -62,7 +62,7 @@ class StoredEvidence(msgspec.Struct, array_like=True, frozen=True, forbid_unknow
     """The changelog value of an account's evidence."""
 
     row: bytes
-    """In full: as `account.pack` writes it."""
+    """As the version in front of it says; once unpacked, in full."""
     notes: Notes
 
 

@@ -5,7 +5,6 @@ watched.
 from __future__ import annotations
 
 import zlib
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -102,8 +101,6 @@ def check(value: bytes | None) -> None:
         raise StateError(f"a profile in the accounts changelog has an unknown schema version: {StateError.WAY_OUT}")
 
 
-# Whoever gets a signal is likely to get another soon: to inflate their profile anew each time is a tenth of the accounts stage.
-@lru_cache(maxsize=1 << 13)
 def unpack(value: bytes | None) -> Profile:
     """The profile behind a changelog value; the empty one for None. StateError for an unknown version."""
     if value is None:
