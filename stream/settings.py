@@ -153,15 +153,15 @@ class Settings(BaseSettings):
         return self
 
     def _check_login(self) -> None:
-        sasl, oauth = self.security_protocol.startswith("SASL"), self.sasl_mechanism == "OAUTHBEARER"
+        sasl = self.security_protocol.startswith("SASL")
         command = (self.sasl_oauth_token_command or "").strip()
         sources = [source for source in (self.sasl_oauth_token_file, command) if source]
-        if sources and not (sasl and oauth):
+        if sources and not self._by_token:
             raise ValueError(
                 "EWS_SASL_OAUTH_TOKEN_FILE and EWS_SASL_OAUTH_TOKEN_COMMAND need EWS_SECURITY_PROTOCOL=SASL_SSL and "
                 "EWS_SASL_MECHANISM=OAUTHBEARER"
             )
-        if sasl and oauth:
+        if self._by_token:
             if len(sources) != 1:
                 raise ValueError("OAUTHBEARER needs one of EWS_SASL_OAUTH_TOKEN_FILE and EWS_SASL_OAUTH_TOKEN_COMMAND, not both")
             try:
@@ -170,6 +170,10 @@ class Settings(BaseSettings):
                 raise ValueError("EWS_SASL_OAUTH_TOKEN_COMMAND cannot be read: its quotes are not closed") from None
         elif sasl and not (self.sasl_username and self.password()):
             raise ValueError("SASL needs EWS_SASL_USERNAME and EWS_SASL_PASSWORD_FILE (or EWS_SASL_PASSWORD)")
+
+    @property
+    def _by_token(self) -> bool:
+        return self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER"
 
     @cached_property
     def _tokens(self) -> Tokens:
@@ -217,7 +221,7 @@ class Settings(BaseSettings):
         }
         if self.security_protocol.endswith("SSL"):
             options["ssl_context"] = self._ssl_context()
-        if self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER":
+        if self._by_token:
             options |= {"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_token_provider": self._tokens.aiokafka()}
         elif self.security_protocol.startswith("SASL"):
             options |= {
@@ -248,7 +252,7 @@ class Settings(BaseSettings):
                 config[key] = str(path)
         if key_password := _secret(self.ssl_key_password, self.ssl_key_password_file):
             config["ssl.key.password"] = key_password
-        if self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER":
+        if self._by_token:
             self._tokens.read()
             config |= {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": self._tokens.librdkafka}
         elif self.security_protocol.startswith("SASL"):

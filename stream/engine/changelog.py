@@ -62,8 +62,10 @@ async def restore(
         # Up to the high watermark, not to where readers of committed records come now: what the previous owner committed may lie
         # behind a transaction that has not ended yet. Nobody else writes here, so all of it ends; to go on without it would be
         # to apply twice.
-        complete, end, waiting = True, None, asyncio.get_running_loop().time() + _OPEN_SECONDS
-        while end is None or await consumer.position(partition) < end:
+        clock = asyncio.get_running_loop().time
+        complete, position, waiting = True, begin, clock() + _OPEN_SECONDS
+        end: int | None = None
+        while end is None or position < end:
             batches = await consumer.getmany(partition, timeout_ms=100, max_records=_ROWS)
             records = batches.get(partition)
             if records:
@@ -72,13 +74,13 @@ async def restore(
                 async with turn:
                     complete = task.restore([(record.key, record.value) for record in records])
                     await asyncio.sleep(0)
-                waiting = asyncio.get_running_loop().time() + _OPEN_SECONDS
-            elif end is not None and asyncio.get_running_loop().time() >= waiting:
+                waiting = clock() + _OPEN_SECONDS
+            elif end is not None and clock() >= waiting:
                 waiting = math.inf
                 log.warning("the changelog holds a transaction that does not end: waiting", task=f"{task.key[0]}[{task.key[1]}]")
-            end = consumer.highwater(partition)
+            end, position = consumer.highwater(partition), await consumer.position(partition)
             if end is not None:
-                progress(await consumer.position(partition) - begin, end - begin)
+                progress(position - begin, end - begin)
     finally:
         await consumer.stop()
     if not complete and (task.restored_rows or task.checkpoint.positions):

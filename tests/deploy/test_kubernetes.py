@@ -131,10 +131,10 @@ def test_every_pod_is_restricted_as_its_namespace_demands(overlay: str) -> None:
 
 @rendered
 @every_overlay
-def test_the_worker_runs_as_the_image_does(overlay: str) -> None:
+def test_worker_and_view_run_as_the_image_does(overlay: str) -> None:
     recipe = (ROOT / "Dockerfile").read_text("utf-8")
-    pod, _ = worker(overlay)
-    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}\n" in recipe
+    for pod, _ in (worker(overlay), view(overlay)):
+        assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}\n" in recipe
 
 
 @rendered
@@ -294,10 +294,8 @@ def test_no_secret_is_in_the_manifests(overlay: str) -> None:
 
 @rendered
 @every_overlay
-def test_the_view_runs_as_the_image_does_and_answers_its_probes(overlay: str) -> None:
-    recipe = (ROOT / "Dockerfile").read_text("utf-8")
-    pod, container = view(overlay)
-    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}\n" in recipe
+def test_the_view_is_of_the_workers_image_and_answers_its_probes(overlay: str) -> None:
+    _, container = view(overlay)
     assert container["image"] == worker(overlay)[1]["image"]
     assert container["args"] == ["view"]
     [port] = container["ports"]
