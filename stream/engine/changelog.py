@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream.engine.task import Task
@@ -15,9 +13,6 @@ from stream.errors import CheckpointError, StateError
 
 _ROWS = 5_000
 """Rows taken at a time: keeps the loop free for heartbeats."""
-_OPEN_SECONDS = 3.0
-"""Seconds without a row after which the wait for the changelog's end is told."""
-log = structlog.get_logger()
 
 
 async def restore(
@@ -59,11 +54,9 @@ async def restore(
             )
         # Not seek_to_beginning: it races with the consumer's own reset, and the restore would read nothing.
         consumer.seek(partition, begin)
-        # Up to the high watermark, not to where readers of committed records come now: what the previous owner committed may lie
-        # behind a transaction that has not ended yet. Nobody else writes here, so all of it ends; to go on without it would be
-        # to apply twice.
-        clock = asyncio.get_running_loop().time
-        complete, position, waiting = True, begin, clock() + _OPEN_SECONDS
+        # Up to the high watermark, not to where readers of committed records come now: to go on without what the previous owner
+        # committed behind an open transaction would be to apply it twice.
+        complete, position = True, begin
         end: int | None = None
         while end is None or position < end:
             batches = await consumer.getmany(partition, timeout_ms=100, max_records=_ROWS)
@@ -74,10 +67,6 @@ async def restore(
                 async with turn:
                     complete = task.restore([(record.key, record.value) for record in records])
                     await asyncio.sleep(0)
-                waiting = clock() + _OPEN_SECONDS
-            elif end is not None and clock() >= waiting:
-                waiting = math.inf
-                log.warning("the changelog holds a transaction that does not end: waiting", task=f"{task.key[0]}[{task.key[1]}]")
             end, position = consumer.highwater(partition), await consumer.position(partition)
             if end is not None:
                 progress(position - begin, end - begin)

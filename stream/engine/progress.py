@@ -14,6 +14,7 @@ class Waiting(StrEnum):
     COMMIT = "commit"
     APPLY = "apply"
     FENCE = "fence"
+    SETTLE = "settle"
     RESTORE = "restore"
     START = "start"
     ENDS = "ends"
@@ -28,6 +29,7 @@ WORDS = {
     Waiting.COMMIT: "waiting for a commit to end",
     Waiting.APPLY: "waiting for its stage to apply a chunk that it was handed",
     Waiting.FENCE: "waiting for its fence: the transactional producer does not open",
+    Waiting.SETTLE: "waiting for a transaction that Kafka left open in its changelog",
     Waiting.RESTORE: "waiting for a restore: the changelog gives no more rows",
     Waiting.START: "waiting for the offsets of its inputs, before its first record",
     Waiting.ENDS: "waiting for the ends of its reference topics",

@@ -81,13 +81,19 @@ class Runner:
         return f"{self.task.stage.name}[{self.task.placement.partition}]"
 
     def start(
-        self, begin: Callable[[Runner], Awaitable[None]], opened: Callable[[Runner], None]
+        self,
+        settle: Callable[[Writer], Awaitable[None]],
+        begin: Callable[[Runner], Awaitable[None]],
+        opened: Callable[[Runner], None],
     ) -> None:
-        """Opens in the background: fences, restores, lets `begin` set the positions, and tells `opened`."""
+        """Opens in the background: fences, lets `settle` see to it that nothing is undecided, restores, lets `begin` set the
+        positions, and tells `opened`."""
 
         async def opening() -> None:
             started = time.monotonic()
             await self._writer.start()
+            self._step = Waiting.SETTLE
+            await settle(self._writer)
             self._step = Waiting.RESTORE
             await changelog.restore(
                 self.task,

@@ -21,7 +21,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from stream import metrics, rights
-from stream.engine import failstop
+from stream.engine import failstop, hanging
 from stream.engine.pacing import Pacer
 from stream.engine.progress import Waiting
 from stream.engine.runner import Runner, State, verify
@@ -142,12 +142,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         )
         # End offsets are asked on connections of their own: on the consumer's they would wait behind its long polls.
         self._ends = AIOKafkaConsumer(**shared, client_id=self.client_id + "-ends", check_crcs=self._check_crcs)
+        # Its end offsets count what is not committed, too.
+        self._high = AIOKafkaConsumer(**self._options, client_id=self.client_id + "-high", enable_auto_commit=False)
 
     # -- life -----------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Joins the group."""
         await self._ends.start()
+        await self._high.start()
         self.consumer.subscribe(
             [self._physical[topic] for topic in self._readers],
             listener=self,
@@ -164,6 +167,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         self.runners.clear()
         await self.consumer.stop()
         await self._ends.stop()
+        await self._high.stop()
 
     async def poll(self, stopping: Callable[[], bool]) -> None:
         """Polls until told to stop."""
@@ -399,7 +403,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             fenced=self._fenced,
             turn=self._restoring,
         )
-        runner.start(self._begin, self._resume_ready)
+        undecided = (
+            TopicPartition(changelog_topic, placement.partition),
+            self.tp("journal", placement.partition),
+            self.settings.transaction_timeout_ms / 1000,
+        )
+        runner.start(lambda own: hanging.end(own, self._ends, self._high, *undecided), self._begin, self._resume_ready)
         return runner
 
     def _close(self, runner: Runner) -> None:

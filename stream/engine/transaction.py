@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -15,6 +15,7 @@ from stream.engine import denials
 from stream.engine.partitioner import Partitioner, partition_of
 from stream.engine.task import Commit
 from stream.errors import EngineError, FencedError
+from stream.topics import CATALOGUE
 
 _Item = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 _NO_HEADERS: list[tuple[str, bytes]] = []
@@ -68,7 +69,27 @@ class Writer:
 
     async def write(self, commit: Commit) -> None:
         """Writes a commit in one transaction. Raises FencedError or EngineError, and then nothing of it is visible."""
-        batches = list(self._batches(commit))
+        async with self._begun(list(self._batches(commit))):
+            await self._producer.commit_transaction()
+
+    async def abort_leftovers(self) -> None:
+        """Ends what hangs of earlier transactions of this task, as aborted, in every partition that they can have reached.
+
+        The markers of one aborted transaction over all of them do it. Its records are never visible. Raises as `write` does.
+        """
+        outputs = [topic for topic in CATALOGUE if topic.role == "output" or topic.name in READ_BACK]
+        placed: dict[tuple[str, int], list[_Item]] = {
+            (self._physical[topic.name], partition): [(b"", b"", _NO_HEADERS)]
+            for topic in outputs
+            for partition in range(self._partitions)
+        }
+        placed[self._physical["journal"], self._partition] = placed[self._changelog, self._partition] = [(b"", b"", _NO_HEADERS)]
+        async with self._begun(list(self._built(placed))):
+            await self._producer.abort_transaction()
+
+    @contextlib.asynccontextmanager
+    async def _begun(self, batches: list[tuple[str, int, Any]]) -> AsyncIterator[None]:
+        """A transaction that holds these batches; within, it is ended."""
         producer = self._producer
         try:
             await producer.begin_transaction()
@@ -85,7 +106,7 @@ class Writer:
             except KafkaError:
                 await _abort(producer)
                 raise
-            await producer.commit_transaction()
+            yield
         except ProducerFenced as error:
             raise FencedError("another worker has taken this task over") from error
         except KafkaError as error:
@@ -95,7 +116,10 @@ class Writer:
 
     def _batches(self, commit: Commit) -> Iterable[tuple[str, int, Any]]:
         """Builds all batches, synchronously, rows and checkpoint last."""
-        for (topic, partition), items in self._placed(commit).items():
+        return self._built(self._placed(commit))
+
+    def _built(self, placed: dict[tuple[str, int], list[_Item]]) -> Iterable[tuple[str, int, Any]]:
+        for (topic, partition), items in placed.items():
             builder = self._producer.create_batch()
             for key, value, headers in items:
                 if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import socket
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
 from confluent_kafka import Producer
 
 from stream.engine import checkpoint, rerun
@@ -272,7 +274,7 @@ def test_state_comes_back_from_a_compacted_changelog(job: Job) -> None:
     assert_exact(job, chosen + more)
 
 
-def test_a_restore_waits_for_what_lies_behind_an_open_transaction(job: Job) -> None:
+def test_a_task_waits_for_what_lies_behind_an_open_transaction(job: Job) -> None:
     """Readers of committed records do not come to it, and whoever goes on without it applies what was applied."""
     chosen = keys(4_000)
     produce(job, chosen[:2_000])
@@ -285,14 +287,50 @@ def test_a_restore_waits_for_what_lies_behind_an_open_transaction(job: Job) -> N
     producer.produce(job.changelog, b"1", b"A0001", 0)
     producer.flush(30)
     worker = job.start()
-    wait_until(lambda: "a transaction that does not end" in worker.log(), 60, "the wait is told", 0.2)
+    wait_until(lambda: "a transaction does not end" in worker.log(), 60, "the wait is told", 0.2)
     produce(job, chosen[2_000:])
     wait_until(lambda: worker.log().count('"task open"') == 2 * PARTITIONS - 1, 60, "the other tasks are open", 0.2)
     worker.kill()
     worker = job.start()
-    wait_until(lambda: "a transaction that does not end" in worker.log(), 60, "the wait is told", 0.2)
+    wait_until(lambda: "a transaction does not end" in worker.log(), 60, "the wait is told", 0.2)
     producer.abort_transaction(30)
     assert_exact(job, chosen)
+
+
+async def leave_open(job: Job, task: str, *reached: tuple[str, int]) -> None:
+    """Leaves records of a task's producer undecided, of which the transaction coordinator knows nothing."""
+    producer = AIOKafkaProducer(bootstrap_servers=job.broker.bootstrap, transactional_id=f"{job.settings().group}-{task}")
+    await producer.start()
+    await producer.begin_transaction()
+    for topic, partition in reached:
+        # As if the coordinator had been told of the partition, and had decided.
+        producer._txn_manager._txn_partitions.add(TopicPartition(topic, partition))
+        await producer.send_and_wait(topic, b"left", key=b"A0001", partition=partition)
+    producer._txn_manager._txn_partitions.clear()
+    await producer.stop()
+
+
+def test_what_kafka_left_open_of_a_task_is_aborted_before_it_goes_on(make_broker: MakeBroker, tmp_path: Path) -> None:
+    """Else its next commit would commit the records that are left along with its own."""
+    broker = make_broker(settings={"transaction.partition.verification.enable": "false"})
+    job = Job(broker, tmp_path, "left-", TOY, EWS_TRANSACTION_TIMEOUT_MS="2000")
+    job.create_topics()
+    try:
+        chosen = keys(4_000)
+        produce(job, chosen[:2_000])
+        first = job.start()
+        job.wait_for("signals", len(expected(chosen[:2_000])))
+        first.kill()
+        signals, journal = job.topic("signals"), job.topic("journal")
+        asyncio.run(leave_open(job, "accounts-0", (signals, 0), (signals, 1), (journal, 0), (job.changelog, 0)))
+        second = job.start()
+        produce(job, chosen[2_000:])
+        wait_until(lambda: second.log().count('"task open"') == 2 * PARTITIONS, 60, "all tasks are open", 0.2)
+        assert second.log().count("Kafka left a transaction open") == 1
+        assert_exact(job, chosen)
+    finally:
+        job.close()
+        print(job.tails())
 
 
 def test_a_compaction_in_the_middle_of_a_restore_takes_nothing_away(job: Job) -> None:
