@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -259,18 +267,17 @@ class Client:
             }
         )
         try:
-            ends, starts = dict[int, int](), list[TopicPartition]()
-            for partition in range(self.topics()[topic]):
-                low, high = _watermarks(consumer, TopicPartition(topic, partition), timeout)
-                ends[partition] = high
-                if high > low:
-                    starts.append(TopicPartition(topic, partition, low))
+            # Asked here, not of the consumer: a new one answers such questions at times only after 700 ms.
+            level = IsolationLevel.READ_COMMITTED if read_committed else IsolationLevel.READ_UNCOMMITTED
+            lows, ends = self.begin_offsets(topic), self._offsets(topic, OffsetSpec.latest(), level)
+            starts = [TopicPartition(topic, p, low) for p, (low, end) in enumerate(zip(lows, ends, strict=True)) if end > low]
             consumer.assign(starts)
             reading = {start.partition for start in starts}
             deadline = time.monotonic() + timeout
             while reading:
-                messages = consumer.consume(10_000, 0.1)
+                messages = consumer.consume(1, 0.1)  # asked for many, it would wait for as many
                 if messages:
+                    messages += consumer.consume(10_000, 0)
                     deadline = time.monotonic() + timeout
                 elif time.monotonic() > deadline:
                     raise TimeoutError(f"{topic} could not be read to its end: nothing came for {timeout} s")
@@ -293,28 +300,26 @@ class Client:
         by_partition = self.read_all(topic, read_committed=read_committed)
         return [record for records in by_partition.values() for record in records]
 
-    def _offsets(self, topic: str, spec: OffsetSpec) -> list[int]:
-        wanted = {TopicPartition(topic, p): spec for p in range(self.topics()[topic])}
-        found = self.admin.list_offsets(wanted)
-        return [found[tp].result(timeout=60).offset for tp in sorted(found, key=lambda tp: tp.partition)]
+    def _offsets(
+        self, topic: str, spec: OffsetSpec, level: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
+    ) -> list[int]:
+        """Offsets by partition; asked again while a new leader is only just taking over."""
+
+        def ask() -> list[int] | None:
+            wanted = {TopicPartition(topic, p): spec for p in range(self.topics()[topic])}
+            found = self.admin.list_offsets(wanted, isolation_level=level)
+            try:
+                return [found[tp].result(timeout=60).offset for tp in sorted(found, key=lambda tp: tp.partition)]
+            except KafkaException as failure:
+                if failure.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                    raise
+                return None
+
+        return wait_until(ask, 60, f"leaders of {topic}")
 
 
 def _place(message: Any) -> tuple[int, int, KafkaError | None]:
     return message.partition(), message.offset(), message.error()
-
-
-def _watermarks(consumer: Consumer, partition: TopicPartition, timeout: float) -> tuple[int, int]:
-    """Begin and end of a partition; asked again while a new leader is only just taking over."""
-
-    def ask() -> tuple[int, int] | None:
-        try:
-            return consumer.get_watermark_offsets(partition, timeout=timeout)
-        except KafkaException as failure:
-            if failure.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
-                raise
-            return None
-
-    return wait_until(ask, timeout, f"a leader of {partition.topic}[{partition.partition}]")
 
 
 def _received(message: Any) -> Received:
