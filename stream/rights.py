@@ -27,6 +27,10 @@ class Role(StrEnum):
     """`ews topics create`"""
     REPLAY = "replay"
     """`ews replay --journal`"""
+    STATE = "state"
+    """`ews state`"""
+    DLQ = "dlq"
+    """`ews dlq`; `list` and `show` need Read alone"""
     EXPLAIN = "explain"
     """`ews explain`"""
     REPORT = "report"
@@ -77,6 +81,17 @@ def rights(role: Role, settings: Settings) -> list[Right]:
             return [Right("topic", name, operation) for name in _topics(settings) for operation in operations]
         case Role.OPERATOR:
             return [Right("topic", settings.topic("operator-actions"), "Write")]
+        case Role.STATE:
+            changelogs = [Right("topic", settings.changelog(stage), "Read") for stage in STAGES]
+            return [*rights(Role.REPLAY, settings), *changelogs]
+        case Role.DLQ:
+            letters = settings.topic("dead-letters")
+            inputs = dict.fromkeys((*ACCOUNTS_INPUTS, *CUSTOMERS_INPUTS))
+            return [
+                Right("topic", letters, "Read"),
+                *(Right("topic", name, "Write") for name in (letters, *(settings.topic(n) for n in inputs if n != "ticks"))),
+                Right("transactional-id", redrive_id(settings), "Write"),
+            ]
         case Role.VIEW:
             return [*_reader(role, settings), Right("group", f"{settings.group}-view", "Read")]
         case _:
@@ -90,6 +105,11 @@ def _reader(role: Role, settings: Settings) -> list[Right]:
 def transactional_prefix(settings: Settings, stage: str) -> str:
     """How the transactional ids of a stage begin; the partition's number follows."""
     return f"{settings.group}-{stage}-"
+
+
+def redrive_id(settings: Settings) -> str:
+    """The transactional id of `ews dlq redrive`: one for the job, so that whoever opens it fences whoever had it."""
+    return f"{settings.group}-redrive"
 
 
 def _topics(settings: Settings) -> list[str]:

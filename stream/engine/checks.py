@@ -23,7 +23,7 @@ from stream import rights
 from stream.engine import denials, group
 from stream.engine.configs import Configuration
 from stream.errors import ConfigurationError, EngineError, EwsError, TopicsError
-from stream.rights import STAGES, Right, Role
+from stream.rights import STAGES, Operation, Right, Role
 from stream.settings import Settings
 from stream.topics import CATALOGUE
 
@@ -161,6 +161,21 @@ class Admin:
                 allowed=_operations(topic.authorized_operations),
             )
         return found
+
+    def lacking(self, operation: Operation, names: Iterable[str]) -> list[Right]:
+        """The topics on which this login may not do something, as far as the brokers tell."""
+        asked = TopicCollection(sorted(names))
+        lacks = []
+        for name, future in self._client.describe_topics(
+            asked, request_timeout=_TIMEOUT, include_authorized_operations=True
+        ).items():
+            try:
+                allowed = _operations(future.result().authorized_operations)
+            except KafkaException as error:
+                allowed = frozenset() if error.args[0].code() in denials.CODES else None
+            if allowed is not None and operation not in allowed:
+                lacks.append(Right("topic", name, operation))
+        return lacks
 
     def find_settled(self, names: Iterable[str], patience: float = 15.0) -> dict[str, Found | None]:
         """As `find`, after waiting for new topics to be known everywhere and to have leaders."""

@@ -13,11 +13,12 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream import __version__
-from stream.engine import rerun
+from stream.engine import checks, denials, rerun
 from stream.engine.deadletters import TOPIC
 from stream.engine.offline import Line
 from stream.engine.partitioner import partition_of
-from stream.errors import ConfigurationError, EngineError, EwsError
+from stream.errors import EngineError, EwsError
+from stream.rights import Right, redrive_id
 from stream.settings import Settings
 
 REDRIVEN = "ews-redriven"
@@ -35,13 +36,6 @@ _NEEDED = frozenset(
 _BATCH = 500
 """Letters of one transaction."""
 _TIMEOUT = 30.0
-_FORBIDDEN = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    }
-)
 
 
 class Letter(NamedTuple):
@@ -146,7 +140,7 @@ class Redriver:
         self._producer = Producer(
             {
                 **settings.librdkafka(),
-                "transactional.id": f"{settings.topic_prefix}{settings.app}-redrive",
+                "transactional.id": redrive_id(settings),
                 "message.max.bytes": settings.max_record_bytes + 100_000,
                 "client.id": f"{settings.app}-redrive",
             }
@@ -154,6 +148,8 @@ class Redriver:
         try:
             self._producer.init_transactions(_TIMEOUT)
         except KafkaException as error:
+            if error.args[0].code() in denials.CODES:
+                raise denials.missing([Right("transactional-id", redrive_id(settings), "Write")]) from error
             raise self._told(error.args[0], 0) from error
 
     def send(self, letters: Sequence[Letter]) -> Iterator[int]:
@@ -180,6 +176,10 @@ class Redriver:
                 if not isinstance(cause, KafkaException):
                     raise
                 self._abort()
+                # Refused as a whole, a transaction does not say for which of its topics.
+                names = {self._settings.topic(topic) for topic in (TOPIC, *(letter.topic for letter in batch))}
+                if lacks := checks.Admin(self._settings).lacking("Write", names):
+                    raise denials.missing(lacks) from error
                 raise self._told(cause.args[0], sent) from error
             sent += len(batch)
             yield sent
@@ -231,8 +231,6 @@ class Redriver:
 
     def _told(self, error: KafkaError, sent: int) -> EwsError:
         before = f"{sent} were sent before and are marked; " if sent else "nothing was sent; "
-        if error.code() in _FORBIDDEN:
-            return ConfigurationError(f"{error.name()}: {before}docs/security.md names the rights that `ews dlq redrive` needs")
         if error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
             return EngineError(f"somebody else has begun to redrive: {before}look at `ews dlq list`, and try again")
         return EngineError(f"not written ({error.name()}): {before}the same command again is safe and sends the rest")

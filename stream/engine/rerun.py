@@ -59,10 +59,7 @@ def partitions(settings: Settings, topics: Iterable[str] = READ) -> int:
     found = _counts(settings)
     counts = {topic: found.get(settings.topic(topic), 0) for topic in topics}
     if missing := sorted(settings.topic(topic) for topic, count in counts.items() if not count):
-        raise TopicsError(
-            f"{settings.bootstrap} shows no topic {', '.join(missing)}: is EWS_TOPIC_PREFIX right? Kafka shows a topic to a "
-            "login only that may Read it, or Write it: `ews topics acls` prints how that is granted (docs/security.md)"
-        )
+        raise _hidden(settings.bootstrap, ", ".join(missing))
     counts.pop("configs", None)
     if len(set(counts.values())) != 1:
         raise TopicsError(f"partition counts differ ({sorted(counts.items())}): these are not the topics of one job")
@@ -423,9 +420,18 @@ def told(error: KafkaError, where: str, bootstrap: str) -> EwsError:
         )
     if error.code() in denials.CODES:
         return denials.missing([f"Read on topic {where}"])
+    if error.code() in (KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC):
+        return _hidden(bootstrap, where)
     if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         return TopicsError(f"{where}: {error.name()}: there is no such topic any more")
     return _no_answer(bootstrap, error)
+
+
+def _hidden(bootstrap: str, topics: str) -> TopicsError:
+    return TopicsError(
+        f"{bootstrap} shows no topic {topics}: is EWS_TOPIC_PREFIX right? Kafka shows a topic to a login only that may Read it, "
+        "or Write it: `ews topics acls` prints how that is granted (docs/security.md)"
+    )
 
 
 def _no_answer(bootstrap: str, error: KafkaError | None = None) -> EngineError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -13,10 +15,13 @@ from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, Ac
 from typer.testing import CliRunner
 
 from stream.cli import app
-from stream.engine import checks
-from stream.errors import ConfigurationError
+from stream.engine import checks, deadletters
+from stream.engine.offline import Line
+from stream.engine.step import Refused
+from stream.errors import ConfigurationError, Reason
 from stream.rights import Right, Role, rights
-from tests.kafka import Broker, Process, Security, planted, start_worker, wait_until
+from stream.topics import BY_NAME
+from tests.kafka import Broker, Message, Process, Security, planted, start_worker, wait_until
 from tests.kafka.bank import DAY, account, customer, message, noon_zone, trouble
 from tests.kafka.job import PARTITIONS, Job
 from tests.kafka.planted import PASSWORD
@@ -36,6 +41,7 @@ OPERATIONS = {
     "Read": AclOperation.READ,
     "Write": AclOperation.WRITE,
 }
+EXAMPLES = Path(__file__).parents[1] / "contract" / "examples"
 CERTIFICATE = "ews"
 """The common name of the harness's client certificate, and so its holder's login."""
 
@@ -197,6 +203,7 @@ def test_a_command_that_lacks_a_right_names_it(bank: Bank) -> None:
     commands = {
         Role.SETUP: ("topics", "create"),
         Role.REPLAY: ("replay", "--journal", str(bank.folder / "again")),
+        Role.STATE: ("state", "verify"),
         Role.EXPLAIN: ("explain", json.loads(bank.job.read("nudges")[0].value or b"")["nudge_id"]),
         Role.REPORT: ("report",),
         Role.OPERATOR: ("operator", "resume", "--everybody", "--why", "a test of rights"),
@@ -269,3 +276,25 @@ def test_a_right_that_is_taken_from_a_running_worker_ends_it(bank: Bank, kind: s
     finally:
         bank.grant(Role.WORKER.value, [right])
     assert str(right) in last
+
+
+def test_who_redrives_needs_each_right_and_is_told_what_was_sent(bank: Bank) -> None:
+    """One letter of each topic, anew for each right; with all rights, all of them are sent."""
+    numbers = itertools.count()
+    topics = [r.name for r in rights(Role.DLQ, bank.settings) if r.kind == "topic" and "dead-letters" not in r.name]
+    prefix = bank.settings.topic_prefix
+
+    def redrive() -> None:
+        offset = next(numbers)
+        for topic in topics:
+            name = topic.removeprefix(prefix)
+            value = (EXAMPLES / f"{name}.json").read_bytes()
+            key = json.loads(value)[BY_NAME[name].key].encode()
+            line = Line(offset, round(time.time() * 1000), key, value, ())
+            letter = deadletters.wrap(topic, 0, line, Refused(0, Reason.MISPARTITIONED, "x"), 1_000_000)
+            bank.job.client.produce(prefix + "dead-letters", [Message(0, letter.key, letter.value, list(letter.headers))])
+        bank.ews(Role.DLQ, "dlq", "redrive", "--reason", "mispartitioned", "--yes")
+
+    redrive()
+    for right in rights(Role.DLQ, bank.settings):
+        expect_denial(bank, Role.DLQ.value, right, redrive)
