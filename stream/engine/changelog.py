@@ -18,13 +18,17 @@ _ROWS = 5_000
 async def restore(
     task: Task,
     topic: str,
+    end: int,
     options: dict[str, Any],
     progress: Callable[[int, int], None],
     *,
     check_crcs: bool,
     turn: asyncio.Lock,
 ) -> None:
-    """Reads all committed rows of the task's changelog partition, in order. Call it only after fencing the previous owner.
+    """Reads all committed rows of the task's changelog partition below `end`, in order: after fencing the previous owner, all.
+
+    Where it ends must have been asked of the broker, not be read off a fetch: a broker that was killed and comes back gives out
+    less at first than it holds, and only to that question it answers that it does not know yet (KIP-207).
 
     `turn` is what the tasks of a worker share: one batch of rows at a time, and the loop goes round after each.
 
@@ -54,11 +58,8 @@ async def restore(
             )
         # Not seek_to_beginning: it races with the consumer's own reset, and the restore would read nothing.
         consumer.seek(partition, begin)
-        # Up to the high watermark, not to where readers of committed records come now: to go on without what the previous owner
-        # committed behind an open transaction would be to apply it twice.
         complete, position = True, begin
-        end: int | None = None
-        while end is None or position < end:
+        while position < end:
             batches = await consumer.getmany(partition, timeout_ms=100, max_records=_ROWS)
             records = batches.get(partition)
             if records:
@@ -67,9 +68,8 @@ async def restore(
                 async with turn:
                     complete = task.restore([(record.key, record.value) for record in records])
                     await asyncio.sleep(0)
-            end, position = consumer.highwater(partition), await consumer.position(partition)
-            if end is not None:
-                progress(position - begin, end - begin)
+            position = await consumer.position(partition)
+            progress(position - begin, end - begin)
     finally:
         await consumer.stop()
     if not complete and (task.restored_rows or task.checkpoint.positions):

@@ -57,8 +57,8 @@ async def end(
     changelog: TopicPartition,
     journal: TopicPartition,
     timeout: float,
-) -> None:
-    """Returns once nothing is undecided in a task's changelog. Call it only after fencing the previous owner.
+) -> int:
+    """Where a task's changelog ends, once nothing in it is undecided. Call it only after fencing the previous owner.
 
     `stable` reads committed records, `high` all of them; `timeout` is how long a transaction may take, in seconds. Where nothing
     of the last transaction was decided, it is aborted wherever it reached, and its inputs are applied again. Else a person must
@@ -71,7 +71,7 @@ async def end(
     while True:
         decided, written = await stable.end_offsets(both), await high.end_offsets(both)
         if decided[changelog] == written[changelog]:
-            return
+            return int(written[changelog])
         if not told:
             told = True
             log.warning("a transaction does not end: waiting", topic=changelog.topic, partition=changelog.partition)

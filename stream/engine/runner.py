@@ -82,22 +82,23 @@ class Runner:
 
     def start(
         self,
-        settle: Callable[[Writer], Awaitable[None]],
+        settle: Callable[[Writer], Awaitable[int]],
         begin: Callable[[Runner], Awaitable[None]],
         opened: Callable[[Runner], None],
     ) -> None:
-        """Opens in the background: fences, lets `settle` see to it that nothing is undecided, restores, lets `begin` set the
-        positions, and tells `opened`."""
+        """Opens in the background: fences, lets `settle` tell where the changelog ends once nothing in it is undecided, restores
+        to there, lets `begin` set the positions, and tells `opened`."""
 
         async def opening() -> None:
             started = time.monotonic()
             await self._writer.start()
             self._step = Waiting.SETTLE
-            await settle(self._writer)
+            end = await settle(self._writer)
             self._step = Waiting.RESTORE
             await changelog.restore(
                 self.task,
                 self._changelog_topic,
+                end,
                 self._options,
                 self._progress,
                 check_crcs=self._check_crcs,

@@ -303,7 +303,7 @@ class Client:
     def _offsets(
         self, topic: str, spec: OffsetSpec, level: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
     ) -> list[int]:
-        """Offsets by partition; asked again while a new leader is only just taking over."""
+        """Offsets by partition; asked again while a leader is only just taking over, or knows no end yet."""
 
         def ask() -> list[int] | None:
             wanted = {TopicPartition(topic, p): spec for p in range(self.topics()[topic])}
@@ -311,11 +311,20 @@ class Client:
             try:
                 return [found[tp].result(timeout=60).offset for tp in sorted(found, key=lambda tp: tp.partition)]
             except KafkaException as failure:
-                if failure.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                if failure.args[0].code() not in _NO_LEADER_YET:
                     raise
                 return None
 
         return wait_until(ask, 60, f"leaders of {topic}")
+
+
+_NO_LEADER_YET = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+)
 
 
 def _place(message: Any) -> tuple[int, int, KafkaError | None]:
