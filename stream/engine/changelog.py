@@ -8,6 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from stream.engine import consuming
 from stream.engine.task import Task
 from stream.errors import CheckpointError, StateError
 
@@ -71,7 +72,7 @@ async def restore(
             position = await consumer.position(partition)
             progress(position - begin, end - begin)
     finally:
-        await consumer.stop()
+        await consuming.stop(consumer)
     if not complete and (task.restored_rows or task.checkpoint.positions):
         raise StateError(
             f"the changelog {topic}[{partition.partition}] does not end in a checkpoint: it was written by something else, or "

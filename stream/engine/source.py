@@ -21,7 +21,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from stream import metrics, rights
-from stream.engine import failstop, hanging
+from stream.engine import consuming, failstop, hanging
 from stream.engine.pacing import Pacer
 from stream.engine.progress import Waiting
 from stream.engine.runner import Runner, State, verify
@@ -165,9 +165,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._commit_all()
         await asyncio.gather(*[runner.close() for runner in self.runners.values()])
         self.runners.clear()
-        await self.consumer.stop()
-        await self._ends.stop()
-        await self._high.stop()
+        for consumer in (self.consumer, self._ends, self._high):
+            await consuming.stop(consumer)
 
     async def poll(self, stopping: Callable[[], bool]) -> None:
         """Polls until told to stop."""
