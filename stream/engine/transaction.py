@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 
 from stream.engine import denials
 from stream.engine.partitioner import Partitioner, partition_of
@@ -95,12 +95,14 @@ class Writer:
             await producer.begin_transaction()
             try:
                 # commit_transaction reports nothing of a refused batch: each future is awaited before it.
-                await asyncio.gather(
-                    *[
-                        await producer.send_batch(batch, topic, partition=partition)
-                        for topic, partition, batch in batches
-                    ]
-                )
+                sent = []
+                try:
+                    for topic, partition, batch in batches:
+                        sent.append(await producer.send_batch(batch, topic, partition=partition))
+                except IllegalOperation:
+                    await asyncio.gather(*sent)  # one was refused meanwhile, and says why
+                    raise
+                await asyncio.gather(*sent)
             except ProducerFenced:
                 raise
             except KafkaError:
