@@ -39,8 +39,10 @@ def test_a_worker_that_is_fenced_between_two_batches_says_that_it_was_fenced() -
             {"bootstrap_servers": "127.0.0.1:1"}, transactional_id="t", timeout_ms=1_000, max_record_bytes=1_000_000, partition=0,
             partitions=1, partitioner="murmur2", changelog="changes", physical={topic.name: topic.name for topic in CATALOGUE},
         )  # fmt: skip
-        writer._producer = FencedMeanwhile(writer._producer)
+        real = writer._producer
+        writer._producer = FencedMeanwhile(real)
         with pytest.raises(FencedError):
             await writer.write(Commit([(b"k", b"v")], [Output("signals", b"C", b"{}", ())], b"{}", 1, {}, {}))
+        await real.stop()
 
     asyncio.run(run())
