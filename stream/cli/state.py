@@ -87,7 +87,10 @@ def verify(
     topic_prefix: options.Prefix = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Compares every row of the changelogs with a replay of the journal. Exit code 1 names the first that differ."""
+    """Compares every row of the changelogs with a replay of the journal. Exit code 1 names the first that differ.
+
+    `ahead` are the journal's transactions beyond the changelog: those of a job that runs on meanwhile, else none.
+    """
     from stream import app as composition
     from stream.engine import export as export_files
     from stream.engine.verify import verify as compare
@@ -109,7 +112,13 @@ def verify(
             for one in compare(loaded, composition.stages, number, states, readable.same, told):
                 differences += one.differences
                 compared.append(
-                    {"stage": one.stage, "partition": number, "rows": one.rows, "differences": len(one.differences)}
+                    {
+                        "stage": one.stage,
+                        "partition": number,
+                        "rows": one.rows,
+                        "differences": len(one.differences),
+                        "ahead": one.ahead,
+                    }
                 )
     told_of = [line for one in differences[:_FIRST] for line in _told(one, mask)]
     if output is Format.JSON:

@@ -26,10 +26,11 @@ async def restore(
     check_crcs: bool,
     turn: asyncio.Lock,
 ) -> None:
-    """Reads all committed rows of the task's changelog partition below `end`, in order: after fencing the previous owner, all.
+    """Reads all committed rows of the task's changelog partition, in order. Call it only after fencing the previous owner.
 
-    Where it ends must have been asked of the broker, not be read off a fetch: a broker that was killed and comes back gives out
-    less at first than it holds, and only to that question it answers that it does not know yet (KIP-207).
+    It ends at `end`, which was asked of the broker, or at the high watermark of what it fetches, whichever is later. A broker
+    that was killed and comes back gives out less at first than it holds, and says so only when asked for an end (KIP-207); one
+    that was frozen answers from before it lost the partition.
 
     `turn` is what the tasks of a worker share: one batch of rows at a time, and the loop goes round after each.
 
@@ -60,7 +61,7 @@ async def restore(
         # Not seek_to_beginning: it races with the consumer's own reset, and the restore would read nothing.
         consumer.seek(partition, begin)
         complete, position = True, begin
-        while position < end:
+        while position < (end := max(end, consumer.highwater(partition) or 0)):
             batches = await consumer.getmany(partition, timeout_ms=100, max_records=_ROWS)
             records = batches.get(partition)
             if records:

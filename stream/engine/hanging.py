@@ -8,6 +8,8 @@ own: what was aborted would be applied twice. KIP-890 and KIP-664 call it hangin
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
@@ -39,15 +41,18 @@ class Watch:
     """
 
     def __init__(self, timeout: float) -> None:
-        self._patience = timeout + _OVERDUE
+        """`timeout`: how long a transaction may take, in seconds."""
+        self.needed = math.ceil((timeout + _OVERDUE) / _LOOK)
+        """Looks at a journal that stands still after which it is safe. Looks, not time: a worker that is frozen sees nothing."""
         self._stands = -1
-        self._since = 0.0
+        self._still = 0
 
-    def may_abort(self, journal: Ends, now: float) -> bool:
+    def may_abort(self, journal: Ends) -> bool:
         """Whether the journal has stood still for long enough. Call it at each look at which the changelog is undecided."""
         if journal.decided == journal.written or journal.decided != self._stands:
-            self._stands, self._since = journal.decided, now
-        return now - self._since > self._patience
+            self._stands, self._still = journal.decided, 0
+        self._still += 1
+        return self._still > self.needed
 
 
 async def end(
@@ -57,25 +62,27 @@ async def end(
     changelog: TopicPartition,
     journal: TopicPartition,
     timeout: float,
+    progress: Callable[[int, int], None],
 ) -> int:
     """Where a task's changelog ends, once nothing in it is undecided. Call it only after fencing the previous owner.
 
     `stable` reads committed records, `high` all of them; `timeout` is how long a transaction may take, in seconds. Where nothing
     of the last transaction was decided, it is aborted wherever it reached, and its inputs are applied again. Else a person must
-    end it (runbook EwsRestoreStuck), and until then this waits, as it does where the transaction is somebody else's.
+    end it (runbook EwsRestoreStuck), and until then this waits, as it does where the transaction is somebody else's. `progress`
+    is told the looks that were made, of those after which it is a stall.
     """
-    clock = asyncio.get_running_loop().time
     both = [changelog, journal]
     watch = Watch(timeout)
-    aborted = told = False
+    aborted, looks = False, 0
     while True:
         decided, written = await stable.end_offsets(both), await high.end_offsets(both)
         if decided[changelog] == written[changelog]:
             return int(written[changelog])
-        if not told:
-            told = True
+        if not looks:
             log.warning("a transaction does not end: waiting", topic=changelog.topic, partition=changelog.partition)
-        if watch.may_abort(Ends(decided[journal], written[journal]), clock()) and not aborted:
+        looks += 1
+        progress(min(looks, watch.needed), watch.needed)
+        if watch.may_abort(Ends(decided[journal], written[journal])) and not aborted:
             aborted = True
             log.warning("Kafka left a transaction open: aborting it", topic=changelog.topic, partition=changelog.partition)
             await writer.abort_leftovers()

@@ -59,10 +59,10 @@ class Runner:
         """Whether the loop is busy with this task at this moment."""
         self._step = Waiting.FENCE
         self.restored = (0, 0)
-        """Offsets of the changelog read back, of how many."""
+        """Offsets of the changelog read back, of how many; before that, looks at a transaction that does not end."""
         self._caught_up: dict[str, float] = {}
         """When an input was last seen to be read to its end."""
-        self._writer = writer
+        self.writer = writer
         self._pacer = pacer
         self._changelog_topic = changelog_topic
         self._options = options
@@ -82,7 +82,7 @@ class Runner:
 
     def start(
         self,
-        settle: Callable[[Writer], Awaitable[int]],
+        settle: Callable[[Runner], Awaitable[int]],
         begin: Callable[[Runner], Awaitable[None]],
         opened: Callable[[Runner], None],
     ) -> None:
@@ -91,16 +91,19 @@ class Runner:
 
         async def opening() -> None:
             started = time.monotonic()
-            await self._writer.start()
+            await self.writer.start()
             self._step = Waiting.SETTLE
-            end = await settle(self._writer)
+            try:
+                end = await settle(self)
+            except FencedError as error:
+                raise await self._fenced(error) from error
             self._step = Waiting.RESTORE
             await changelog.restore(
                 self.task,
                 self._changelog_topic,
                 end,
                 self._options,
-                self._progress,
+                self.progress,
                 check_crcs=self._check_crcs,
                 turn=self._turn,
             )
@@ -118,7 +121,8 @@ class Runner:
 
         self._opening = asyncio.create_task(failstop.guarded(f"open {self.name}", opening))
 
-    def _progress(self, done: int, total: int) -> None:
+    def progress(self, done: int, total: int) -> None:
+        """Notes how far its opening is."""
         self.restored = (done, total)
         metrics.RESTORE_PROGRESS.labels(self.task.stage.name, str(self.task.placement.partition)).set(
             1.0 if not total else done / total
@@ -189,7 +193,7 @@ class Runner:
         if commit is None:
             return
         started = time.perf_counter()
-        timed = Timed(self._writer.write(commit))
+        timed = Timed(self.writer.write(commit))
         try:
             await timed
         except FencedError as error:
@@ -227,7 +231,7 @@ class Runner:
         async with self._writing:  # a transaction under way ends first
             if self._loop is not None:
                 self._loop.cancel()
-            await self._writer.stop()
+            await self.writer.stop()
         metrics.forget_task(self.task.stage.name, self.task.placement.partition, self.task.stage.inputs)
 
 

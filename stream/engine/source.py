@@ -402,18 +402,22 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             fenced=self._fenced,
             turn=self._restoring,
         )
-        undecided = (
-            TopicPartition(changelog_topic, placement.partition),
-            self.tp("journal", placement.partition),
-            self.settings.transaction_timeout_ms / 1000,
-        )
-        runner.start(lambda own: hanging.end(own, self._ends, self._high, *undecided), self._begin, self._resume_ready)
+        runner.start(self._settle, self._begin, self._resume_ready)
         return runner
 
     def _close(self, runner: Runner) -> None:
         closing = asyncio.create_task(failstop.guarded(f"close {runner.name}", runner.close))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+    async def _settle(self, runner: Runner) -> int:
+        """Where a fenced task's changelog ends, once nothing in it is undecided."""
+        stage, partition = runner.task.key
+        changelog = TopicPartition(self.settings.changelog(stage), partition)
+        timeout = self.settings.transaction_timeout_ms / 1000
+        return await hanging.end(
+            runner.writer, self._ends, self._high, changelog, self.tp("journal", partition), timeout, runner.progress
+        )
 
     async def _begin(self, runner: Runner) -> None:
         """Checks a restored task against the topics as they are, and gives it its positions."""

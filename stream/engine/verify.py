@@ -30,6 +30,8 @@ class Verified(NamedTuple):
     partition: int
     rows: int
     differences: list[Difference]
+    ahead: int
+    """Transactions that the journal has beyond the changelog: none, where no worker runs and nothing is wrong."""
 
 
 def verify(
@@ -54,10 +56,12 @@ def verify(
     for stage, state in states.items():
         again[stage] = {**state.rows, checkpoints.KEY: state.checkpoint}
     events = 0
+    ahead = dict.fromkeys(STAGES, 0)
     for applied in rerun.replay(settings, stages_of, partition, states):
         events += applied.events
         progress(events)
         if any(position > reached.get(applied.stage, {}).get(topic, 0) for topic, position in applied.positions.items()):
+            ahead[applied.stage] += 1
             continue
         rows = again[applied.stage]
         for key, value in applied.rows:
@@ -66,12 +70,18 @@ def verify(
             else:
                 rows[key] = value
     for stage, found in live.items():
-        yield _compared(stage, partition, found, again[stage], equal)
+        yield Verified(
+            stage,
+            partition,
+            0 if found is None else len(found.rows),
+            _differences(stage, partition, found, again[stage], equal),
+            ahead[stage],
+        )
 
 
-def _compared(
+def _differences(
     stage: str, partition: int, live: Held | None, again: dict[bytes, bytes], equal: Callable[[str, bytes, bytes, bytes], bool]
-) -> Verified:
+) -> list[Difference]:
     rows: dict[bytes, bytes] = {} if live is None else live.rows
     differences = []
     expected = dict(again)
@@ -82,7 +92,7 @@ def _compared(
         one, other = rows.get(key), expected.get(key)
         if one != other and (one is None or other is None or not equal(stage, key, one, other)):
             differences.append(Difference(stage, partition, key, one, other))
-    return Verified(stage, partition, len(rows), differences)
+    return differences
 
 
 def _same_position(live: bytes | None, again: bytes | None) -> bool:
