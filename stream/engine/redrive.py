@@ -17,7 +17,7 @@ from stream.engine import checks, denials, rerun
 from stream.engine.deadletters import TOPIC
 from stream.engine.offline import Line
 from stream.engine.partitioner import partition_of
-from stream.errors import EngineError, EwsError
+from stream.errors import EngineError, EwsError, RightsError
 from stream.rights import Right, redrive_id
 from stream.settings import Settings
 
@@ -179,7 +179,7 @@ class Redriver:
                 # Refused as a whole, a transaction does not say for which of its topics.
                 names = {self._settings.topic(topic) for topic in (TOPIC, *(letter.topic for letter in batch))}
                 if lacks := checks.Admin(self._settings).lacking("Write", names):
-                    raise denials.missing(lacks) from error
+                    raise RightsError(f"{_before(sent)}{denials.missing(lacks)}") from error
                 raise self._told(cause.args[0], sent) from error
             sent += len(batch)
             yield sent
@@ -230,7 +230,11 @@ class Redriver:
             return  # the broker ends it after its timeout, or whoever opens the id next
 
     def _told(self, error: KafkaError, sent: int) -> EwsError:
-        before = f"{sent} were sent before and are marked; " if sent else "nothing was sent; "
+        before = _before(sent)
         if error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
             return EngineError(f"somebody else has begun to redrive: {before}look at `ews dlq list`, and try again")
         return EngineError(f"not written ({error.name()}): {before}the same command again is safe and sends the rest")
+
+
+def _before(sent: int) -> str:
+    return f"{sent} were sent before and are marked; " if sent else "nothing was sent; "

@@ -84,7 +84,7 @@ class Writer:
             for partition in range(self._partitions)
         }
         placed[self._physical["journal"], self._partition] = placed[self._changelog, self._partition] = [(b"", b"", _NO_HEADERS)]
-        for topic, _ in placed:
+        for topic in {topic for topic, _ in placed}:
             await self._producer.partitions_for(topic)  # else they would be added one by one, and a death leave some out
         async with self._begun(list(self._built(placed))):
             await self._producer.abort_transaction()
