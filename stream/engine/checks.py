@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,18 +9,18 @@ from typing import Any, TypeVar
 
 import structlog
 from aiokafka import errors as aiokafka_errors
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     ConfigResource,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 
 from stream import rights
 from stream.engine import denials, group
 from stream.engine.configs import Configuration
+from stream.engine.ends import committed_ends
 from stream.errors import ConfigurationError, EngineError, EwsError, TopicsError
 from stream.rights import STAGES, Operation, Right, Role
 from stream.settings import Settings
@@ -207,15 +206,7 @@ class Admin:
             self._client.list_topics(self._settings.topic("configs"), timeout=timeout)
         except KafkaException:
             return None
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, partition): latest for topic, partition in partitions}
-        if not asked:
-            return {}
-        found: dict[tuple[str, int], int] = {}
-        level = IsolationLevel.READ_COMMITTED
-        for tp, future in self._client.list_offsets(asked, isolation_level=level, request_timeout=timeout).items():
-            with contextlib.suppress(KafkaException):
-                found[tp.topic, tp.partition] = future.result().offset
+        found, _ = committed_ends(self._client, partitions, timeout)
         return found
 
     def create(self, topics: Iterable[Wanted], replication: int) -> list[str]:

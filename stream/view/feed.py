@@ -6,13 +6,14 @@ A position is the offset that comes next. Where to read from is the store's to s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from stream.engine import rerun
+from stream.engine.ends import committed_ends
 from stream.engine.partitioner import partition_of
 from stream.engine.transaction import READ_BACK
 from stream.errors import CheckpointError, EngineError
@@ -154,22 +155,13 @@ class Feed:
 
         Raises EngineError where the brokers do not answer.
         """
-        try:
-            ends = self._ends(self._next)
-        except KafkaException as error:
-            raise EngineError(f"no answer from Kafka at {self._settings.bootstrap} ({error.args[0].name()})") from None
-        return {place: max(0, end - (self._next.get(place) or 0)) for place, end in ends.items()}
-
-    def _ends(self, places: Iterable[Position]) -> dict[Position, int]:
-        wanted = {TopicPartition(self._settings.topic(topic), partition): _latest() for topic, partition in places}
-        if not wanted:
-            return {}
-        asked = self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ASK_SECONDS
+        ends, why = committed_ends(
+            self._admin, [(self._settings.topic(topic), partition) for topic, partition in self._next], _ASK_SECONDS
         )
-        return {
-            (self._physical[each.topic], each.partition): answer.result(_ASK_SECONDS).offset for each, answer in asked.items()
-        }
+        if why is not None:
+            raise EngineError(f"no answer from Kafka at {self._settings.bootstrap} ({why.args[0].name()})")
+        found = {(self._physical[topic], partition): end for (topic, partition), end in ends.items()}
+        return {place: max(0, end - (self._next[place] or 0)) for place, end in found.items()}
 
     def commit(self) -> None:
         """Tells Kafka how far it is, for lag monitors alone; nobody reads it back."""
@@ -205,9 +197,6 @@ class Feed:
             )
         if error.code() in _FATAL or error.fatal():
             raise rerun.told(error, "the topics of the view", self._settings.bootstrap)
-
-
-_latest: Callable[[], OffsetSpec] = OffsetSpec.latest
 
 
 def now_ms() -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from stream.engine import checks
 from stream.engine.progress import WORDS, Waiting
 from tests.integration.conftest import MakeBroker
 from tests.kafka import Broker, Process, wait_until
@@ -198,6 +199,17 @@ def test_brokers_that_are_away_are_waited_for(make_broker: MakeBroker, tmp_path:
         own.resume()
         job.close()
         print(job.tails())
+
+
+def test_a_leader_elected_anew_is_asked_at_once(make_broker: MakeBroker, tmp_path: Path) -> None:
+    """librdkafka would ask for five minutes in the name of the one it knew; and what nobody tells makes a worker not ready."""
+    own = make_broker()
+    job = Job(own, tmp_path)
+    job.create_topics()
+    admin, ends = checks.Admin(job.settings()), {("payments", 0): 0, ("journal", 1): 0}
+    wait_until(lambda: admin.ends(ends, 5) == ends, 60, "the leaders tell")
+    own.restart()
+    wait_until(lambda: admin.ends(ends, 5) == ends, 60, "they tell again")
 
 
 def test_the_status_page_tells_of_every_task_and_of_no_customer(job: Watched) -> None:
