@@ -264,11 +264,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def behind(self, key: TaskKey, ends: dict[str, int]) -> tuple[Waiting, str] | None:
         """What a task waits for that stands before some of these ends of its inputs (by logical topic), and the topic at
-        fault; None where nothing but transaction markers is left to read.
+        fault; None where nothing but transaction markers is left to read, or what another task holds up that is not open yet.
         """
         runner = self.runners[key]
         inputs = sorted(runner.task.stage.inputs, key=runner.task.stage.rank)
-        late = [topic for topic in inputs if topic in ends and runner.task.position(topic) < ends[topic]]
+        late = [
+            topic
+            for topic in inputs
+            if topic in ends and runner.task.position(topic) < ends[topic] and self._wanted(topic, key[1])
+        ]
         if not late:
             return None
         if runner.full:
@@ -454,13 +458,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         for topic in runner.task.stage.inputs:
             partition = self.tp(topic, number)
-            readers = [self.runners.get((name, number)) for name in self._readers[topic]]
-            if partition not in self._assigned or any(r is None or r.state is not State.OPEN for r in readers):
+            if partition not in self._assigned or not self._wanted(topic, number):
                 continue
-            position = min(r.task.position(topic) for r in readers if r is not None)
+            position = min(self.runners[name, number].task.position(topic) for name in self._readers[topic])
             self._read[partition] = position
             self.consumer.seek(partition, position)
             self.consumer.resume(partition)
+
+    def _wanted(self, topic: str, partition: int) -> bool:
+        """Whether every task that reads a topic is open: before that nobody is given anything of it."""
+        readers = [self.runners.get((name, partition)) for name in self._readers[topic]]
+        return all(reader is not None and reader.state is State.OPEN for reader in readers)
 
     async def _commit_all(self) -> None:
         await asyncio.gather(*[runner.commit() for runner in self.runners.values()])
