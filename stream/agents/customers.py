@@ -348,8 +348,8 @@ class CustomersStep:
             self._due[customer_id] = customer.due
         if customer.profile is not None:
             self._known.add(customer_id)
-        if any(nudge.body for nudge in customer.nudges) or any(
-            not each.nudge_id for each in customer.episodes.values()
+        if (customer.nudges and any(nudge.body for nudge in customer.nudges)) or (
+            customer.episodes and not all(each.nudge_id for each in customer.episodes.values())
         ):
             self._spoken_to.add(customer_id)
         else:

@@ -184,15 +184,14 @@ def _reachable(turn: Turn) -> bool:
     book = turn.policy.book(profile.jurisdiction, profile.region)
     asked = profile.quiet if book.quiet else []
     silent = bool(asked) and OutsideQuiet(book.quiet[0], asked, turn.tz, clock).clear_at(clock) is None
-    names = turn.policy.on_rung(level)
-    for channel in dict.fromkeys(channel for name in names for channel in turn.policy.treatments[name].channels):
+    for channel in turn.policy.channels_on(level):
         if silent and channel in book.quiet[0].channels:
             continue
         since = profile.consents.get(channel)
         blocked_at = customer.blocked.get(channel)
         if since is None or since > clock or (blocked_at is not None and since <= blocked_at):
             continue
-        if not any(hold.channel in ("", channel) and in_force(hold, clock) for hold in closed):
+        if not closed or not any(hold.channel in ("", channel) and in_force(hold, clock) for hold in closed):
             return True
     return False
 
@@ -210,9 +209,8 @@ def _causes(turn: Turn) -> Grounds:
         causes |= {each.cause: partial(_of_vulnerable, turn.now, turn) for each in asked}
     # Once a case is closed, what came up since asks again.
     last = max((each.issued_at for each in asked), default=0)
-    worse = any(_came_up(each) > last for each in turn.spoken)
-    fresh = worse and all(each.status == "done" for each in asked)
-    if turn.specialist and fresh and _fresh(turn):
+    worse = turn.specialist and any(_came_up(each) > last for each in turn.spoken)
+    if worse and all(each.status == "done" for each in asked) and _fresh(turn):
         causes[f"vulnerable:{turn.now}"] = partial(_of_vulnerable, turn.now, turn)
     causes.update(_care(turn))
     if customer.overflow:
@@ -396,13 +394,15 @@ def _said(turn: Turn) -> Grounds:
         (customer.hardship_at, "hardship", "The customer has told us that they cannot pay.", ("plan", "payment_date")),
         (customer.proposed_at, "counter_offer", "The customer has proposed a plan.", ("counter_offer", "plan_review")),
     ):
+        if not at:
+            continue
         # Said to somebody who has the case, it is known to them.
         heard = any(
             case.queue in LISTENING and case.opened_at <= at and (case.closed_at is None or at < case.closed_at)
             for case in customer.cases.values()
         )
         old = turn.moment.contact_from
-        if at and not heard and turn.clock < at + SAID_WITHIN and (old is None or at >= old):
+        if not heard and turn.clock < at + SAID_WITHIN and (old is None or at >= old):
             found[f"{kind}:{at}"] = partial(_of_word, kind, text, first, at, turn)
     return found
 
@@ -627,8 +627,7 @@ def _ground(kind: str, turn: Turn) -> RuleRecord:
 def times(turn: Turn) -> list[int]:
     """When time alone will change something here."""
     customer, marks = turn.customer, turn.policy.ladder
-    found: list[int] = []
-    found += [
+    found = [
         each.due_by
         for each in customer.escalations.values()
         if each.body and each.status in ("issued", "taken") and "overdue" not in each.urged
@@ -639,5 +638,8 @@ def times(turn: Turn) -> list[int]:
         found.append(turn.offer.not_before + marks.silence_days * DAY)
     if turn.late:
         found.append(arrears.next_mark(turn))
-    found += [at + SAID_WITHIN for at in (customer.hardship_at, customer.proposed_at) if at]
+    if customer.hardship_at:
+        found.append(customer.hardship_at + SAID_WITHIN)
+    if customer.proposed_at:
+        found.append(customer.proposed_at + SAID_WITHIN)
     return found

@@ -403,6 +403,17 @@ class Policy(_Part):
         rungs = {each.rung for each in self.treatments.values()}
         return {rung: tuple(name for name, each in self.treatments.items() if each.rung == rung) for rung in rungs}
 
+    def channels_on(self, rung: int) -> tuple[Channel, ...]:
+        """The channels that some treatment of a rung may use."""
+        return self._channels_by_rung.get(rung, ())
+
+    @cached_property
+    def _channels_by_rung(self) -> dict[int, tuple[Channel, ...]]:
+        return {
+            rung: tuple(dict.fromkeys(channel for name in names for channel in self.treatments[name].channels))
+            for rung, names in self._by_rung.items()
+        }
+
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Every channel that some treatment may use."""
