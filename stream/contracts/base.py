@@ -433,8 +433,8 @@ class _Plan(NamedTuple):
                 _blame(form, names, found, self.wire)
         for branch in self.branches:
             value = getattr(record, branch.name)
-            if value is not None:
-                _descend(branch, value, self.wire[branch.name])
+            if value is not None and not _sound(branch, value):
+                _blame_within(branch, value, self.wire[branch.name])
         for rule in self.rules:
             rule(record)
 
@@ -509,20 +509,21 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path and name else path or name
 
 
-def _descend(branch: _Branch, value: Any, path: str) -> None:
+def _sound(branch: _Branch, value: Any) -> bool:
     items = (value.values() if isinstance(value, dict) else value) if branch.many else (value,)
     if branch.check is not None:
-        if all(map(branch.check.holds, items)):
-            return
-    else:
-        assert branch.plan is not None
-        try:
-            for item in items:
-                branch.plan.check(item)
-            return
-        except BadRecord:
-            pass
-    # Something is wrong: now it is told where.
+        return all(map(branch.check.holds, items))
+    assert branch.plan is not None
+    check = branch.plan.check
+    try:
+        for item in items:
+            check(item)
+    except BadRecord:
+        return False
+    return True
+
+
+def _blame_within(branch: _Branch, value: Any, path: str) -> None:
     for suffix, item in _items(value) if branch.many else (("", value),):
         if branch.check is not None:
             if not branch.check.holds(item):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -46,6 +46,11 @@ class Check:
         self.waits = waits
         """Whether what it forbids waits for a person's word rather than for good."""
 
+    @property
+    def open(self) -> bool:
+        """Whether it is known to permit every instant."""
+        return self.permitted and type(self) is Check
+
     def clear_at(self, at: int) -> int | None:
         """The first instant at or after the given one that the rule permits; None where it never does."""
         return at if self.permitted else None
@@ -65,13 +70,18 @@ class Spans(Check):
         rule: Rule,
         because: str,
         counters: Counters,
-        spans: Iterable[Span],
+        spans: Sequence[Span],
         *,
         backdates: bool = False,
         lasting: bool = True,
     ) -> None:
         super().__init__(rule, because, counters, backdates=backdates, lasting=lasting)
-        self.spans = sorted((span for span in spans if span[1] is None or span[1] > span[0]), key=lambda span: span[0])
+        real = [span for span in spans if span[1] is None or span[1] > span[0]]
+        self.spans = sorted(real, key=lambda span: span[0]) if len(real) > 1 else real
+
+    @property
+    def open(self) -> bool:
+        return not self.spans
 
     def clear_at(self, at: int) -> int | None:
         for start, end in self.spans:

@@ -122,4 +122,8 @@ def _look_again(turn: Turn) -> None:
         times += commitments.times(turn)
     if customer.trials:
         times += effects.times(turn)
-    customer.due = min((at for at in times if at is not None and at > clock), default=None)
+    due = None
+    for at in times:
+        if at is not None and at > clock and (due is None or at < due):
+            due = at
+    customer.due = due

@@ -106,9 +106,11 @@ def climb(turn: Turn) -> None:
     if forced > customer.rung:
         standing = Standing(forced, turn.now, 0)
     elif turn.wanted or customer.rung:
-        latest = max((signal.at for signal in turn.trouble.values()), default=0)
+        latest, began = 0, None
+        for signal in turn.trouble.values():
+            latest = max(latest, signal.at)
+            began = signal.started if began is None else min(began, signal.started)
         at = min(turn.clock, max(turn.now, latest, customer.cleared_at if turn.wanted < customer.rung else 0))
-        began = min((signal.started for signal in turn.trouble.values()), default=None)
         standing = move(standing, turn.wanted, at, turn.clock, ladder, began=began)
     customer.rung, customer.rung_since, customer.clear_since = standing
     turn.specialist = seen >= 2 and is_vulnerable(turn)

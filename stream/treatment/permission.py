@@ -186,6 +186,8 @@ def _accounts(customer: Customer, rule: Cap | Gap, subject: Subject) -> Sequence
 
 def _days(customer: Customer, cap: Cap, tz: ZoneInfo, subject: Subject) -> list[list[dt.date]]:
     """The local days of what a cap counts, by account. A nudge that an outcome tells of is counted as that contact."""
+    if not customer.nudges and not customer.contacts:
+        return []
     if cap.counts == "nudges":
         mine = (each for each in customer.nudges if each.counts and each.nudge_id != subject.nudge_id)
         return [[local_date(each.not_before, tz) for each in mine]]
@@ -266,7 +268,7 @@ class Gate:
             Spans(basics.no_shared_hold, "shared_hold_placed", _in_force(shared, at), spans, backdates=True)
         ]
         cases: list[Span] = [(case.opened_at, case.closed_at) for case in customer.cases.values()]
-        is_open = sum(start <= at and (end is None or at < end) for start, end in cases)
+        is_open = sum(start <= at and (end is None or at < end) for start, end in cases) if cases else 0
         found.append(Spans(basics.no_open_case, "case_opened", {"open": is_open}, cases, backdates=True))
         stopped = operator.stopped or customer.stopped
         found.append(Check(basics.not_stopped, "nudges_stopped", {"stopped": int(stopped)}, permitted=not stopped))
@@ -337,9 +339,10 @@ def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Answ
     """The first stretch at or after an instant that every rule permits."""
     asked = at
     blocking: Check | None = None
+    binding = [check for check in found if not check.open]
     for _ in range(_MAX_ROUNDS):
         moved = at
-        for check in found:
+        for check in binding:
             clear = check.clear_at(moved)
             if clear is None or clear >= FAR:
                 return Answer("refuse", channel, found, asked, 0, 0, check)
@@ -349,7 +352,7 @@ def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Answ
             continue
         end = at + policy.window_hours[channel] * HOUR  # type: ignore[index]
         closing = found[0]
-        for check in found:
+        for check in binding:
             closes = check.until(at)
             if closes < end:
                 end, closing = closes, check
