@@ -418,6 +418,23 @@ def expand(value: bytes, versions: Mapping[int, np.dtype[Any]]) -> bytes:
     return value[:_PREFIX] + words.tobytes()
 
 
+def unpack_sparse(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.NDArray[Any]:
+    """The rows behind values of `pack_sparse`, in the newest version. StateError as `unpack`."""
+    newest = max(versions)
+    layout, head = versions[newest], newest.to_bytes(_PREFIX, "big")
+    count = layout.itemsize // _WORD
+    start = _PREFIX + -(-count // 8)
+    if all(len(value) >= start and value[:_PREFIX] == head for value in values):
+        marks = np.frombuffer(b"".join(value[_PREFIX:start] for value in values), np.uint8).reshape(len(values), -1)
+        there = np.unpackbits(marks, axis=1, count=count).view(np.bool_)
+        sizes = np.array([len(value) for value in values])
+        if np.array_equal(sizes, start + _WORD * np.count_nonzero(there, axis=1)):
+            words = np.zeros(there.shape, np.uint64)
+            words[there] = np.frombuffer(b"".join(value[start:] for value in values), np.uint64)
+            return words.view(layout).reshape(-1)
+    return unpack([expand(value, versions) for value in values], versions)
+
+
 def copy_by_name(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> None:
     """Copies the fields that both layouts have, into sub-records and as far as sub-arrays reach."""
     for name in set(old.dtype.names or ()) & set(new.dtype.names or ()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -312,8 +312,7 @@ class AccountTable:
         for key, value in latest.items():
             if key[:1] == PROFILE_KEY:
                 self._restore_profile(key[1:], value)
-            elif key[:1] == EVIDENCE_KEY:
-                self._restore_evidence(key[1:], value)
+        self._restore_evidence([(key[1:], value) for key, value in latest.items() if key[:1] == EVIDENCE_KEY])
 
     def _restore_partition(self, value: bytes | None) -> None:
         if value is None:
@@ -338,17 +337,23 @@ class AccountTable:
         profile.check(value)
         self._profiles[number] = value
 
-    def _restore_evidence(self, key: bytes, value: bytes | None) -> None:
-        number = self.find(key)
-        if number < 0:
-            if value is None:
-                return
-            number = self.add(key)
-        self._drop_evidence(number)
-        if value is None:
-            return
-        stored = notes.unpack(value)
-        held = self.open_evidence(number)
-        self.evidence[held : held + 1] = account.unpack([stored.row], account.EVIDENCE_VERSIONS)
-        self.evidence["row"][held] = number
-        self.notes[number] = stored.notes
+    def _restore_evidence(self, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """All at once: one by one, the rows of accounts in trouble took most of a restore."""
+        numbers: list[int] = []
+        values: list[bytes] = []
+        for key, value in changes:
+            number = self.find(key)
+            if number < 0:
+                if value is None:
+                    continue
+                number = self.add(key)
+            self._drop_evidence(number)
+            if value is not None:
+                numbers.append(number)
+                values.append(value)
+        if values:
+            rows, words = notes.unpack_all(values)
+            held = [self.open_evidence(number) for number in numbers]
+            self.evidence[held] = rows
+            self.evidence["row"][held] = numbers
+            self.notes.update(zip(numbers, words, strict=True))

@@ -4,9 +4,11 @@ whom.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
+import numpy.typing as npt
 
 from stream.contracts.signals import ReasonRecord
 from stream.contracts.vocabulary import HoldKind
@@ -77,14 +79,28 @@ def pack(row: bytes, notes: Notes) -> bytes:
 
 def unpack(value: bytes) -> StoredEvidence:
     """What `pack` packed, the row in full. StateError for an unknown version."""
+    stored = _read(value)
+    if value[:2] == DENSE:
+        return stored
+    return StoredEvidence(account.expand(stored.row, account.EVIDENCE_VERSIONS), stored.notes)
+
+
+def unpack_all(values: Sequence[bytes]) -> tuple[npt.NDArray[Any], list[Notes]]:
+    """The rows behind many values, in the newest version, and the notes beside each. StateError as `unpack`."""
+    stored = [_read(value) for value in values]
+    rows = [each.row for each in stored]
+    words = [each.notes for each in stored]
+    if all(value[:2] == VERSION for value in values):
+        return account.unpack_sparse(rows, account.EVIDENCE_VERSIONS), words
+    return account.unpack([unpack(value).row for value in values], account.EVIDENCE_VERSIONS), words
+
+
+def _read(value: bytes) -> StoredEvidence:
     if value[:2] not in (VERSION, DENSE):
         raise StateError(f"evidence in the accounts changelog has an unknown schema version: {StateError.WAY_OUT}")
     try:
-        stored = _decode(memoryview(value)[2:])
+        return _decode(memoryview(value)[2:])
     except msgspec.MsgspecError:
         raise StateError(
             f"evidence in the accounts changelog is damaged, or has a field that this program does not know: {StateError.WAY_OUT}"
         ) from None
-    if value[:2] == DENSE:
-        return stored
-    return StoredEvidence(account.expand(stored.row, account.EVIDENCE_VERSIONS), stored.notes)

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from stream.errors import StateError
-from stream.tables.account import ACCOUNT, ACCOUNT_VERSIONS, EVIDENCE, EVIDENCE_VERSIONS, pack, unpack
+from stream.tables.account import (
+    ACCOUNT,
+    ACCOUNT_VERSIONS,
+    EVIDENCE,
+    EVIDENCE_VERSIONS,
+    pack,
+    pack_sparse,
+    unpack,
+    unpack_sparse,
+)
 
 
 def filled(dtype: np.dtype[Any], count: int = 3) -> Any:
@@ -26,6 +35,39 @@ def test_what_is_packed_is_unpacked(dtype: np.dtype[Any], versions: Any) -> None
     values = pack(rows, versions)
     assert [len(value) for value in values] == [dtype.itemsize + 2] * 3
     assert unpack(values, versions).tobytes() == rows.tobytes()
+
+
+def thinned(count: int) -> Any:
+    """Rows of which a few words are not zero; of the last none is."""
+    rows = np.zeros(count, EVIDENCE)
+    words = rows.view(np.uint64).reshape(count, -1)
+    for number in range(count - 1):
+        words[number, number :: 7 + number] = number + 1
+    return rows
+
+
+@pytest.mark.parametrize("rows", [thinned(4), filled(EVIDENCE), np.zeros(1, EVIDENCE)], ids=["few words", "all", "none"])
+def test_what_is_packed_without_its_zeros_is_unpacked(rows: Any) -> None:
+    values = pack_sparse(rows, EVIDENCE_VERSIONS)
+    assert unpack_sparse(values, EVIDENCE_VERSIONS).tobytes() == rows.tobytes()
+
+
+@pytest.mark.parametrize("cut", [1, 2, 10, -8, -1])
+def test_one_value_that_is_cut_short_among_sound_ones_is_refused(cut: int) -> None:
+    values = pack_sparse(thinned(4), EVIDENCE_VERSIONS)
+    with pytest.raises(StateError, match="run the version that wrote it"):
+        unpack_sparse([values[0], values[1][:cut], values[2]], EVIDENCE_VERSIONS)
+
+
+def test_older_rows_without_their_zeros_are_read_among_newer_ones() -> None:
+    old = np.dtype([("row", "i8"), ("score", "f8")])
+    new = np.dtype([("row", "i8"), ("fresh", "i8"), ("score", "f8")])
+    before, after = np.zeros(1, old), np.zeros(1, new)
+    before["score"], after["score"], after["fresh"] = 0.5, 1.5, 7
+    versions = {1: old, 2: new}
+    rows = unpack_sparse([*pack_sparse(before, {1: old}), *pack_sparse(after, versions)], versions)
+    assert rows["score"].tolist() == [0.5, 1.5]
+    assert rows["fresh"].tolist() == [0, 7]
 
 
 def test_an_older_row_is_read_by_name_and_a_newer_version_is_written() -> None:
