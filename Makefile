@@ -36,7 +36,7 @@ check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
 bench: $(VENV)/.ready-dev ## all benches, on a real Apache Kafka where they need one, and docs/performance.md anew: more than an hour
 	@$(PYTHON_BIN) -m tests.kafka
 	@failed=0; \
-	for bench in detectors customers instructions "throughput $(ARGS)" compare latency scale limits; do \
+	for bench in detectors customers instructions "throughput $(ARGS)" compare latency scale limits startup; do \
 	    echo "bench: $$bench"; $(PYTHON_BIN) -m bench.$$bench || failed=1; \
 	done; \
 	$(PYTHON_BIN) docs/generate.py || failed=1; \

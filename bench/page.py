@@ -315,6 +315,19 @@ def state() -> Iterator[str]:
             yield ""
             yield taken(found.get("machine"), found.get("load"))
         yield ""
+    yield from _startup()
+
+
+def _startup() -> Iterator[str]:
+    if (found := kept("startup")) is None:
+        yield f"Start. {_missing('startup')}"
+        return
+    told = []
+    for name, words, most in (("warm", "with its detectors compiled, as in the image", 3), ("cold", "with nothing compiled", 20)):
+        seconds = found[name]["signal_seconds"]
+        said = "met" if seconds <= most else "**not met**"
+        told.append(f"{seconds:g} s {words} (target: at most {most}; {said})")
+    yield f"From its start to its first signal a worker takes {' and '.join(told)}. {taken(found['machine'])}"
 
 
 def _accounts(found: dict[str, Any]) -> Iterator[str]:
