@@ -27,13 +27,13 @@ RESULTS = Path(__file__).parent / "results"
 
 def first_signal(broker: Broker, folder: Path, name: str, compiled: Path) -> dict[str, Any]:
     """Seconds from the start of the process to its first task and to its first signal; the CPU it took by then."""
-    job = Job(broker, folder, f"{name}.", NUMBA_CACHE_DIR=str(compiled))
+    job = Job(broker, folder, f"{name}.")
     job.create_topics()
     now = datetime.now(UTC)
     job.produce("accounts", [message(account(1, now - 30 * DAY), now - 30 * DAY)])
     job.produce("bounces", [message(bounce(1, f"b{ago}", now - ago * DAY), now - ago * DAY) for ago in (2, 1)])
     started = time.monotonic()
-    worker = job.start()
+    worker = job.start(NUMBA_CACHE_DIR=str(compiled))
     try:
         wait_until(lambda: '"task open"' in worker.log() or not worker.running, 300, "an open task")
         opened = time.monotonic() - started

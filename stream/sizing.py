@@ -13,14 +13,15 @@ MIB: Final = 1 << 20
 
 # --- measured
 
-CPU_US_AN_EVENT: Final = 22.0
+CPU_US_AN_EVENT: Final = 14.0
 """CPU of the whole job, both stages and their transactions, µs (throughput.json: `both`)."""
 IDLE_CORE_A_TASK: Final = 0.0026
 """Share of a core that a task takes when nothing comes (limits.json: `partitions`)."""
-WORKER_BYTES: Final = 320 * MIB
-"""A worker that holds next to nothing (limits.json: `backlog`, `mb_before`)."""
-CATCHING_UP_BYTES: Final = 150 * MIB
-"""What a worker holds more while it catches up (limits.json: `backlog`, `mb_peak_after` less `mb_before`)."""
+WORKER_BYTES: Final = 270 * MIB
+"""A worker that holds nothing (limits.json: `backlog`, `mb_before` less what it knows)."""
+CATCHING_UP_BYTES: Final = 390 * MIB
+"""What a worker holds more while it catches up, new troubles of its accounts included (limits.json: `backlog`, `mb_peak_after` less
+`mb_before`)."""
 TASK_BYTES: Final = 3.4 * MIB
 """What each task holds more under events (limits.json: `partitions`, `mb_after_events` less `idle_mb`)."""
 STEADY_ACCOUNT_BYTES: Final = 1_150
@@ -31,7 +32,7 @@ CUSTOMER_BYTES: Final = 3_100
 """Memory of a customer (the same)."""
 STEADY_ACCOUNT_WRITTEN: Final = 840
 """Key and value of its changelog rows (limits.json: `state`)."""
-OPEN_ACCOUNT_WRITTEN: Final = 6_040
+OPEN_ACCOUNT_WRITTEN: Final = 2_680
 """The same of an account with an open episode (limits.json: `state`)."""
 CUSTOMER_WRITTEN: Final = 2_610
 """The same of a customer (limits.json: `state`)."""
@@ -39,16 +40,16 @@ STEADY_ACCOUNT_ROWS: Final = 2.0
 """Its changelog rows (limits.json: `state`)."""
 OPEN_ACCOUNT_ROWS: Final = 3.0
 """The same with an open episode (limits.json: `state`)."""
-RESTORED_ROWS_A_SECOND: Final = 48_000
+RESTORED_ROWS_A_SECOND: Final = 90_000
 """Rows that a worker reads back (limits.json: `accounts`)."""
 INPUT_BYTES_AN_EVENT: Final = 360
 """An event on the broker's disk, uncompressed (limits.json: `backlog`)."""
-OUTPUT_BYTES_AN_EVENT: Final = 60
+OUTPUT_BYTES_AN_EVENT: Final = 42
 """Signals, facts, decisions, nudges and journal for each event (throughput.json: `both`)."""
 ROW_BYTES: Final = 636 + 40
 """What an event writes into the changelog: its account's row, with key and framing (`ACCOUNT` in `stream/tables/account.py`)."""
-EVIDENCE_BYTES: Final = 4_016 + 40
-"""What it writes more where an episode is open (`EVIDENCE`, the same)."""
+EVIDENCE_BYTES: Final = OPEN_ACCOUNT_WRITTEN - STEADY_ACCOUNT_WRITTEN
+"""What it writes more where an episode is open."""
 
 # --- chosen
 

@@ -7,7 +7,8 @@ an older row field by field by name; a version nobody knows is refused. All fiel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -448,8 +449,13 @@ def copy_by_name(old: npt.NDArray[Any], new: npt.NDArray[Any]) -> None:
             target[...] = source
 
 
-def held_events(block: npt.NDArray[Any]) -> list[list[int]]:
-    """For each evidence row of `block`, the ids of all events that a slot of it holds (0 where one is free)."""
+def let_go(block: npt.NDArray[Any], noted: Sequence[Collection[int]]) -> list[tuple[int, int]]:
+    """Of the ids of events that are noted beside each evidence row of `block`, those that no slot of it holds any more: the row's
+    place in `block`, and the id.
+    """
+    counts = [len(ids) for ids in noted]
+    ids = np.fromiter(itertools.chain.from_iterable(noted), np.int64, sum(counts))
+    places = np.repeat(np.arange(len(counts)), counts)
     parts = [
         block["bounces"]["event"],
         block["deaths"]["event"],
@@ -461,5 +467,6 @@ def held_events(block: npt.NDArray[Any]) -> list[list[int]]:
         block["arrears"]["slots"]["event"],
         block["recovery"]["events"],
     ]
-    held: list[list[int]] = np.concatenate(parts, axis=1).tolist()
-    return held
+    held = np.concatenate(parts, axis=1)
+    gone = np.flatnonzero(~(held[places] == ids[:, np.newaxis]).any(axis=1))
+    return list(zip(places[gone].tolist(), ids[gone].tolist(), strict=True))

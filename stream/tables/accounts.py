@@ -23,6 +23,8 @@ PARTITION_KEY: Final = b"\x00partition"
 byte.
 """
 
+_NONE: Final = Notes({}, {})
+"""Beside an account that has no evidence any more."""
 _SHARDS: Final = 64
 """Dictionaries the index is spread over: one alone would stop the worker whenever it doubles."""
 
@@ -272,17 +274,16 @@ class AccountTable:
         block = self.evidence[held]
         block["row"] = 0
         values = account.pack_sparse(block, account.EVIDENCE_VERSIONS)
-        ids = account.held_events(block)
-        for number, index, value, kept in zip(numbers.tolist(), held.tolist(), values, ids, strict=True):
+        words = [self.notes_of(number) if index else _NONE for number, index in zip(numbers.tolist(), held.tolist(), strict=True)]
+        for place, event in account.let_go(block, [each.events for each in words]):
+            del words[place].events[event]
+        for number, value, each in zip(numbers.tolist(), values, words, strict=True):
             key = EVIDENCE_KEY + self.key_of(number)
-            if index == 0:
+            if each is _NONE:
                 self.notes.pop(number, None)
                 yield key, None
-                continue
-            words = self.notes_of(number)
-            for event in words.events.keys() - kept:
-                del words.events[event]
-            yield key, notes.pack(value, words)
+            else:
+                yield key, notes.pack(value, each)
 
     def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Takes changelog rows back, in their order. StateError for a version that is not known."""
