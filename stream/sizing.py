@@ -20,8 +20,8 @@ IDLE_CORE_A_TASK: Final = 0.0026
 WORKER_BYTES: Final = 270 * MIB
 """A worker that holds nothing (limits.json: `backlog`, `mb_before` less what it knows)."""
 CATCHING_UP_BYTES: Final = 390 * MIB
-"""What a worker holds more while it catches up, new troubles of its accounts included (limits.json: `backlog`, `mb_peak_after` less
-`mb_before`)."""
+"""What a worker holds more while it catches up, new troubles of its accounts included (limits.json: `backlog`, `mb_peak_after`
+less `mb_before`)."""
 TASK_BYTES: Final = 3.4 * MIB
 """What each task holds more under events (limits.json: `partitions`, `mb_after_events` less `idle_mb`)."""
 STEADY_ACCOUNT_BYTES: Final = 1_150
