@@ -23,8 +23,8 @@ demo: $(VENV)/.ready-demo ## a bank in a minute: embedded broker, simulated cust
 test: $(VENV)/.ready-dev ## every test, those on a real Apache Kafka too (EWS_TEST_KAFKA=skip leaves them out)
 	@$(PYTHON_BIN) -m tests.kafka
 	@$(PYTHON_BIN) -m tests.compile
-	@echo "tests: two processes, each with a broker of its own ..."
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@echo "tests: three processes, each with a broker of its own ..."
+	@$(PYTHON_BIN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(VENV)/.ready-dev ## ruff, mypy --strict, and the layers
 	@failed=0; \

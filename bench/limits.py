@@ -1,7 +1,7 @@
 """Where the limits are, measured: `python -m bench.limits`, one part or all of them.
 
 - `backlog`: memory of a worker that catches up with millions of events, and goes on under a broker that stops and starts.
-- `accounts`: bytes that a known account costs, and how fast two million of them are read back from Kafka.
+- `accounts`: bytes that a known account costs, how fast two million are read back from Kafka, and what an event takes then.
 - `partitions`: 64 partitions on one worker: start, assignment, restore, commits, memory, CPU when there is nothing to do.
 - `state`: bytes that a steady account, one with an open episode and a customer cost, in memory and in the changelog.
 - `holds`: ten thousand holds of one customer with 64 accounts.
@@ -20,6 +20,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import random
 import re
 import sys
 import tempfile
@@ -44,12 +45,16 @@ from stream.topics import ACCOUNTS_INPUTS, CUSTOMERS_INPUTS
 from stream.treatment.policy import default_text, load
 from tests.kafka import Broker, Message, Process, wait_until
 from tests.kafka import broker as broker_module
+from tests.kafka.bank import encode, payment
 from tests.kafka.broker import free_ports
 from tests.kafka.job import Job
 
 RESULTS = Path(__file__).parent / "results" / "limits.json"
 MB = 1 << 20
 ACCOUNTS_ONLY = ("-m", "bench.accounts_only")
+FEW = 100_000
+"""Accounts with which two million are compared."""
+WARM = 2_000
 
 
 def say(text: str) -> None:
@@ -208,15 +213,28 @@ def year() -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
 
 
 def accounts(broker: Broker, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Accounts as a simulated year left them, copied under other ids into the changelog; read back by a worker."""
+    """Accounts as a simulated year left them, copied under other ids into the changelog; read back by a worker, which then gets
+    events of them. The same with a few accounts, for what an event takes there.
+    """
     say("accounts: simulating a year")
     rows, _ = year()
+    few = read_back(broker, folder / "few", "few.", rows, FEW, options)
+    many = read_back(broker, folder / "many", "accounts.", rows, options.accounts, options)
+    return many | {"few": {name: few[name] for name in ("accounts", "cpu_us_per_event", "events_per_second")}}
+
+
+def read_back(
+    broker: Broker, folder: Path, name: str, rows: dict[bytes, bytes], wanted: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    """The figures of one worker with so many accounts."""
     own = [(key, value) for key, value in rows.items() if key[0] >= 32]
     beside = [(key, value) for key, value in rows.items() if key[0] in (1, 2)]
     ids = len(own)
-    copies = -(-options.accounts // ids)
+    copies = -(-wanted // ids)
     partitions = 12
-    job = Job(broker, folder, "accounts.", ACCOUNTS_ONLY, EWS_PARTITIONS=str(partitions), EWS_SESSION_TIMEOUT_MS="45000")
+    job = Job(
+        broker, folder, name, ACCOUNTS_ONLY, EWS_PARTITIONS=str(partitions), EWS_SESSION_TIMEOUT_MS="45000", EWS_CLOCK="events"
+    )
     job.create_topics()
     empty = job.start()
     open_tasks(empty, partitions, 120)
@@ -254,8 +272,45 @@ def accounts(broker: Broker, folder: Path, options: argparse.Namespace) -> dict[
         "cpu_seconds": round(cpu_of(worker.pid), 1),
         "stalled": "no progress" in worker.log(),
     }
+    say("accounts: events of them")
+    figures |= driven(job, worker, [b"%s-%d" % (key, copy) for copy in range(copies) for key, _ in own], options.events)
     worker.kill()
     return figures
+
+
+def driven(job: Job, worker: Process, names: list[bytes], count: int) -> dict[str, Any]:
+    """What an event takes of a worker that finds `count` payments of random accounts, made right after the year."""
+    from confluent_kafka import Producer
+
+    chance = random.Random(5)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    producer = Producer(
+        {**job.client.config, "linger.ms": 20, "partitioner": "murmur2_random", "queue.buffering.max.messages": 500_000}
+    )
+
+    def write(first: int, last: int) -> None:
+        for number in range(first, last):
+            name = chance.choice(names)
+            at = start + dt.timedelta(milliseconds=number)
+            value = encode(payment(0, f"x{number}", at, account_id=name.decode()))
+            producer.produce(job.topic("payments"), value, name, timestamp=int(at.timestamp() * 1000))
+            producer.poll(0)
+        producer.flush(300)
+
+    # What the first event after a restore has to find out about all accounts is not the events'.
+    write(0, WARM)
+    job.wait_applied(["payments"], 300)
+    worker.pause()
+    write(WARM, WARM + count)
+    spent, since = cpu_of(worker.pid), 1000 * time.time()
+    worker.resume()
+    job.wait_applied(["payments"], 600)
+    spent = cpu_of(worker.pid) - spent
+    written = [record.timestamp for record, _ in job.entries() if record.timestamp >= since]
+    return {
+        "cpu_us_per_event": round(1e6 * spent / count, 1),
+        "events_per_second": round(1000 * count / (max(written) - since)),
+    }
 
 
 def place(job: Job, topic: str, rows: Iterable[tuple[str, bytes, bytes]], partitions: int) -> int:
@@ -471,7 +526,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", help="backlog, accounts, partitions, state, holds (default: all)")
     parser.add_argument("--backlog", type=int, default=5_000_000, help="events of the backlog (default: %(default)s)")
     parser.add_argument("--accounts", type=int, default=2_000_000, help="accounts to read back (default: %(default)s)")
-    parser.add_argument("--events", type=int, default=200_000, help="events over 64 partitions (default: %(default)s)")
+    parser.add_argument("--events", type=int, default=200_000, help="events of accounts and partitions (default: %(default)s)")
     parser.add_argument("--state", type=int, default=200_000, help="accounts and customers weighed (default: %(default)s)")
     parser.add_argument("--holds", type=int, default=10_000, help="holds of one customer (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=900, help="longest wait of a part (default: %(default)s)")

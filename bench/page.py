@@ -337,6 +337,14 @@ def _accounts(found: dict[str, Any]) -> Iterator[str]:
         f"{found['bytes_written_an_account']:,} in the changelog; {100 * found['open_episodes_share']:.0f} % have an open "
         "episode, far more than at a bank."
     )
+    if (few := found.get("few")) is not None:
+        more = 100 * (found["cpu_us_per_event"] / few["cpu_us_per_event"] - 1)
+        said = "met" if more <= 20 else "**not met**"
+        yield ""
+        yield (
+            f"A payment then takes {found['cpu_us_per_event']:g} µs of CPU, with {few['accounts']:,} accounts "
+            f"{few['cpu_us_per_event']:g}: {more:.0f} % more (target: at most 20; {said})."
+        )
 
 
 def _weights(found: dict[str, Any]) -> Iterator[str]:

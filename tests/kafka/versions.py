@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +38,7 @@ OLD_EVIDENCE = previous(EVIDENCE, "row")
 
 Change = tuple[ModuleType, str, object]
 """A module's name that stands for something else in a version."""
+Read = Callable[[list[bytes], Mapping[int, np.dtype[Any]]], npt.NDArray[Any]]
 
 
 def new(parts: Sequence[str] = PARTS) -> list[Change]:
@@ -56,23 +57,27 @@ def new(parts: Sequence[str] = PARTS) -> list[Change]:
 def old() -> list[Change]:
     """The version before: it knows the first alone."""
     layouts = {ACCOUNT: OLD_ACCOUNT, EVIDENCE: OLD_EVIDENCE}
-    pack, pack_sparse, unpack = account.pack, account.pack_sparse, account.unpack
+    pack, pack_sparse = account.pack, account.pack_sparse
 
     def laid_out(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         stored = np.zeros(len(rows), layouts[rows.dtype])
         account.copy_by_name(rows, stored)
         return stored
 
-    def old_unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.NDArray[Any]:
-        stored = unpack(values, versions)
-        rows = np.zeros(len(stored), next(dtype for dtype, old in layouts.items() if old == stored.dtype))
-        account.copy_by_name(stored, rows)
-        return rows
+    def laid_out_again(read: Read) -> Read:
+        def unpack(values: list[bytes], versions: Mapping[int, np.dtype[Any]]) -> npt.NDArray[Any]:
+            stored = read(values, versions)
+            rows = np.zeros(len(stored), next(dtype for dtype, old in layouts.items() if old == stored.dtype))
+            account.copy_by_name(stored, rows)
+            return rows
+
+        return unpack
 
     return [
         (account, "pack", lambda rows, versions: pack(laid_out(rows), versions)),
         (account, "pack_sparse", lambda rows, versions: pack_sparse(laid_out(rows), versions)),
-        (account, "unpack", old_unpack),
+        (account, "unpack", laid_out_again(account.unpack)),
+        (account, "unpack_sparse", laid_out_again(account.unpack_sparse)),
         (account, "ACCOUNT_VERSIONS", {1: OLD_ACCOUNT}),
         (account, "EVIDENCE_VERSIONS", {1: OLD_EVIDENCE}),
     ]
