@@ -293,7 +293,7 @@ def driven(job: Job, worker: Process, names: list[bytes], count: int) -> dict[st
             name = chance.choice(names)
             at = start + dt.timedelta(milliseconds=number)
             value = encode(payment(0, f"x{number}", at, account_id=name.decode()))
-            producer.produce(job.topic("payments"), value, name, timestamp=int(at.timestamp() * 1000))
+            producer.produce(job.topic("payments"), value, name)
             producer.poll(0)
         producer.flush(300)
 
