@@ -110,7 +110,15 @@ def measured(policy: Policy, known: Iterable[Chunk], found: Iterable[Chunk]) -> 
     return time.process_time() - start, said
 
 
-def rounds_of(tape_file: Path) -> dict[str, Any]:
+def counted(found: list[Chunk]) -> Counter[str]:
+    """Records by topic."""
+    counts: Counter[str] = Counter()
+    for topic, run in found:
+        counts[topic] += len(run)
+    return counts
+
+
+def one_round(tape_file: Path) -> dict[str, Any]:
     """One round of each kind, in a process that holds nothing but the tape: what the simulation leaves scattered over the memory
     slows a round down by a fifth.
     """
@@ -121,18 +129,16 @@ def rounds_of(tape_file: Path) -> dict[str, Any]:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
-    counted: Counter[str] = Counter()
-    for topic, run in found:
-        counted[topic] += len(run)
+    records = counted(found)
     apart, said_apart = measured(policy, known, alone)
     whole, said = measured(policy, (), found)
     return {
         "all": {
-            "signals_per_second": round(counted["signals"] / whole),
-            "records_per_second": round(counted.total() / whole),
+            "signals_per_second": round(records["signals"] / whole),
+            "records_per_second": round(records.total() / whole),
             "said": dict(said),
         },
-        "signals_alone": {"signals_per_second": round(counted["signals"] / apart), "said": dict(said_apart)},
+        "signals_alone": {"signals_per_second": round(records["signals"] / apart), "said": dict(said_apart)},
     }
 
 
@@ -146,9 +152,7 @@ def main() -> int:
     sys.stderr.write("bench.customers: simulating a year, and the accounts stage over it ...\n")
     policy = load(default_text())
     found = tape(policy, options.customers)
-    records: Counter[str] = Counter()
-    for topic, run in found:
-        records[topic] += len(run)
+    records = counted(found)
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         tape_file = Path(folder) / "tape"
@@ -156,7 +160,7 @@ def main() -> int:
         del found
         for number in range(options.rounds):
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
-                rounds.append(apart.submit(rounds_of, tape_file).result())
+                rounds.append(apart.submit(one_round, tape_file).result())
             sys.stderr.write(f"bench.customers: round {number + 1} of {options.rounds}\n")
     result: dict[str, Any] = {"machine": machine(), "customers": options.customers, "records": dict(records), "rounds": rounds}
     RESULTS.mkdir(exist_ok=True)

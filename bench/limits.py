@@ -280,28 +280,20 @@ def read_back(
 
 def driven(job: Job, worker: Process, names: list[bytes], count: int) -> dict[str, Any]:
     """What an event takes of a worker that finds `count` payments of random accounts, made right after the year."""
-    from confluent_kafka import Producer
-
     chance = random.Random(5)
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    producer = Producer(
-        {**job.client.config, "linger.ms": 20, "partitioner": "murmur2_random", "queue.buffering.max.messages": 500_000}
-    )
 
-    def write(first: int, last: int) -> None:
+    def payments(first: int, last: int) -> Iterator[tuple[str, bytes, bytes]]:
         for number in range(first, last):
             name = chance.choice(names)
             at = start + dt.timedelta(milliseconds=number)
-            value = encode(payment(0, f"x{number}", at, account_id=name.decode()))
-            producer.produce(job.topic("payments"), value, name)
-            producer.poll(0)
-        producer.flush(300)
+            yield "payments", name, encode(payment(0, f"x{number}", at, account_id=name.decode()))
 
     # What the first event after a restore has to find out about all accounts is not the events'.
-    write(0, WARM)
+    produce(job, payments(0, WARM))
     job.wait_applied(["payments"], 300)
     worker.pause()
-    write(WARM, WARM + count)
+    produce(job, payments(WARM, WARM + count))
     spent, since = cpu_of(worker.pid), 1000 * time.time()
     worker.resume()
     job.wait_applied(["payments"], 600)

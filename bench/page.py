@@ -30,6 +30,10 @@ def _missing(command: str) -> str:
     return f"Not measured yet: `python -m bench.{command}` does."
 
 
+def _met(met: bool) -> str:
+    return "met" if met else "**not met**"
+
+
 def taken(machine: dict[str, Any] | None, load: float | None = None) -> str:
     """On what, and when."""
     if machine is None:
@@ -191,7 +195,7 @@ def process() -> Iterator[str]:
         yield f"Detectors. {_missing('detectors')}"
     else:
         cost = found["us_an_event"]
-        said = "met" if cost["pass"] <= found["limit_us"] else "**not met**"
+        said = _met(cost["pass"] <= found["limit_us"])
         yield (
             f"Detectors, a simulated year, µs an event: {cost['read']:.2f} to read, {cost['pass']:.2f} for all detectors "
             f"(target: at most {found['limit_us']:g}; {said}), {cost['drain']:.2f} to drain, {cost['all']:.2f} in all. Of "
@@ -325,7 +329,7 @@ def _startup() -> Iterator[str]:
     told = []
     for name, words, most in (("warm", "with its detectors compiled, as in the image", 3), ("cold", "with nothing compiled", 20)):
         seconds = found[name]["signal_seconds"]
-        said = "met" if seconds <= most else "**not met**"
+        said = _met(seconds <= most)
         told.append(f"{seconds:g} s {words} (target: at most {most}; {said})")
     yield f"From its start to its first signal a worker takes {' and '.join(told)}. {taken(found['machine'])}"
 
@@ -339,7 +343,7 @@ def _accounts(found: dict[str, Any]) -> Iterator[str]:
     )
     if (few := found.get("few")) is not None:
         more = 100 * (found["cpu_us_per_event"] / few["cpu_us_per_event"] - 1)
-        said = "met" if more <= 20 else "**not met**"
+        said = _met(more <= 20)
         yield ""
         yield (
             f"A payment then takes {found['cpu_us_per_event']:g} µs of CPU, with {few['accounts']:,} accounts "

@@ -329,12 +329,15 @@ class AccountTable:
             ) from None
         self._partition_written = value
 
-    def _restore_profile(self, key: bytes, value: bytes | None) -> None:
+    def _row_for(self, key: bytes, value: bytes | None) -> int:
+        """The row number of an account that something is restored of; -1 where there is neither."""
         number = self.find(key)
+        return self.add(key) if number < 0 and value is not None else number
+
+    def _restore_profile(self, key: bytes, value: bytes | None) -> None:
+        number = self._row_for(key, value)
         if number < 0:
-            if value is None:
-                return
-            number = self.add(key)
+            return
         profile.check(value)
         self._profiles[number] = value
 
@@ -343,11 +346,9 @@ class AccountTable:
         numbers: list[int] = []
         values: list[bytes] = []
         for key, value in changes:
-            number = self.find(key)
+            number = self._row_for(key, value)
             if number < 0:
-                if value is None:
-                    continue
-                number = self.add(key)
+                continue
             self._drop_evidence(number)
             if value is not None:
                 numbers.append(number)

@@ -80,19 +80,22 @@ def pack(row: bytes, notes: Notes) -> bytes:
 def unpack(value: bytes) -> StoredEvidence:
     """What `pack` packed, the row in full. StateError for an unknown version."""
     stored = _read(value)
-    if value[:2] == DENSE:
-        return stored
-    return StoredEvidence(account.expand(stored.row, account.EVIDENCE_VERSIONS), stored.notes)
+    return StoredEvidence(_in_full(value, stored), stored.notes)
 
 
 def unpack_all(values: Sequence[bytes]) -> tuple[npt.NDArray[Any], list[Notes]]:
     """The rows behind many values, in the newest version, and the notes beside each. StateError as `unpack`."""
     stored = [_read(value) for value in values]
-    rows = [each.row for each in stored]
-    words = [each.notes for each in stored]
     if all(value[:2] == VERSION for value in values):
-        return account.unpack_sparse(rows, account.EVIDENCE_VERSIONS), words
-    return account.unpack([unpack(value).row for value in values], account.EVIDENCE_VERSIONS), words
+        rows = account.unpack_sparse([each.row for each in stored], account.EVIDENCE_VERSIONS)
+    else:
+        in_full = [_in_full(value, each) for value, each in zip(values, stored, strict=True)]
+        rows = account.unpack(in_full, account.EVIDENCE_VERSIONS)
+    return rows, [each.notes for each in stored]
+
+
+def _in_full(value: bytes, stored: StoredEvidence) -> bytes:
+    return stored.row if value[:2] == DENSE else account.expand(stored.row, account.EVIDENCE_VERSIONS)
 
 
 def _read(value: bytes) -> StoredEvidence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -70,14 +70,13 @@ class Spans(Check):
         rule: Rule,
         because: str,
         counters: Counters,
-        spans: Sequence[Span],
+        spans: Iterable[Span],
         *,
         backdates: bool = False,
         lasting: bool = True,
     ) -> None:
         super().__init__(rule, because, counters, backdates=backdates, lasting=lasting)
-        real = [span for span in spans if span[1] is None or span[1] > span[0]]
-        self.spans = sorted(real, key=lambda span: span[0]) if len(real) > 1 else real
+        self.spans = sorted((span for span in spans if span[1] is None or span[1] > span[0]), key=lambda span: span[0])
 
     @property
     def open(self) -> bool:

@@ -191,7 +191,7 @@ def _reachable(turn: Turn) -> bool:
         blocked_at = customer.blocked.get(channel)
         if since is None or since > clock or (blocked_at is not None and since <= blocked_at):
             continue
-        if not closed or not any(hold.channel in ("", channel) and in_force(hold, clock) for hold in closed):
+        if not any(hold.channel in ("", channel) and in_force(hold, clock) for hold in closed):
             return True
     return False
 

@@ -268,7 +268,7 @@ class Gate:
             Spans(basics.no_shared_hold, "shared_hold_placed", _in_force(shared, at), spans, backdates=True)
         ]
         cases: list[Span] = [(case.opened_at, case.closed_at) for case in customer.cases.values()]
-        is_open = sum(start <= at and (end is None or at < end) for start, end in cases) if cases else 0
+        is_open = sum(start <= at and (end is None or at < end) for start, end in cases)
         found.append(Spans(basics.no_open_case, "case_opened", {"open": is_open}, cases, backdates=True))
         stopped = operator.stopped or customer.stopped
         found.append(Check(basics.not_stopped, "nudges_stopped", {"stopped": int(stopped)}, permitted=not stopped))

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from stream.errors import StateError
+from stream.tables import notes
 from stream.tables.account import (
     ACCOUNT,
     ACCOUNT_VERSIONS,
@@ -68,6 +70,16 @@ def test_older_rows_without_their_zeros_are_read_among_newer_ones() -> None:
     rows = unpack_sparse([*pack_sparse(before, {1: old}), *pack_sparse(after, versions)], versions)
     assert rows["score"].tolist() == [0.5, 1.5]
     assert rows["fresh"].tolist() == [0, 7]
+
+
+def test_evidence_that_was_written_in_full_is_read_among_later_ones() -> None:
+    rows = thinned(3)
+    first, last = notes.Notes({}, {}), notes.Notes({7: notes.EventNote("e", 1, "", "", -1, "", 0)}, {})
+    dense = notes.DENSE + msgspec.msgpack.encode(notes.StoredEvidence(pack(rows[:1], EVIDENCE_VERSIONS)[0], first))
+    sparse = notes.pack(pack_sparse(rows[1:2], EVIDENCE_VERSIONS)[0], last)
+    found, words = notes.unpack_all([dense, sparse])
+    assert found.tobytes() == rows[:2].tobytes()
+    assert words == [first, last]
 
 
 def test_an_older_row_is_read_by_name_and_a_newer_version_is_written() -> None:
