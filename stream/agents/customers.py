@@ -38,9 +38,10 @@ from stream.tables.customer import Customer, Partition
 from stream.treatment import commitments, effects, reminders
 from stream.treatment import holds as hold_rules
 from stream.treatment.evaluate import HISTORY_KEPT, erase, evaluate, watch
+from stream.treatment.ladder import target
 from stream.treatment.local_time import DAY, LATEST, from_ms, to_ms, to_ms_or_none
 from stream.treatment.permission import Operator
-from stream.treatment.policy import Policy, minutes
+from stream.treatment.policy import Ladder, Policy, minutes
 from stream.treatment.safety import Gauge
 from stream.treatment.turn import OWN_CREDIT, SEVERITY_ORDER, SPOKEN_OF, Moment, Said, Turn, keep_reasons
 
@@ -250,9 +251,9 @@ class CustomersStep:
             self._evaluate(customer, TRIGGERS[topic], trace, at, told=new is not SAME, logged=record.timestamp, since=since)
         else:
             self._repeated[topic] += 1
-            if customer.due is not None and customer.due <= self.clock:
+            if self._is_due(customer):
                 self._evaluate(customer, "tick", b"")
-        _let_go(customer)
+            _let_go(customer)
 
     def _erase(self, key: bytes, record: Record) -> None:
         try:
@@ -305,6 +306,10 @@ class CustomersStep:
             self._heap = [(due, customer_id) for customer_id, due in self._due.items()]
             heapq.heapify(self._heap)
         return self._heap
+
+    def _is_due(self, customer: Customer) -> bool:
+        """Whether the passing of time alone changes something now."""
+        return customer.due is not None and customer.due <= self._partition.clock
 
     # --- customers
 
@@ -392,7 +397,7 @@ class CustomersStep:
         return True
 
     def _tell_hold(self, customer: Customer, event: holds.HoldRecord, trace: bytes) -> New:
-        if not table.first_time(customer.seen, "holds", event.event_id):
+        if not table.first_time(customer, "holds", event.event_id):
             return False
         hold = hold_rules.told(event, customer.holds.get(event.hold_id))
         if hold is None:
@@ -421,7 +426,7 @@ class CustomersStep:
     def _tell_outcome(
         self, customer: Customer, event: contact_outcomes.ContactOutcomeRecord, trace: bytes
     ) -> New:
-        if not table.first_time(customer.seen, "contact-outcomes", event.event_id):
+        if not table.first_time(customer, "contact-outcomes", event.event_id):
             return False
         at = to_ms(event.occurred_at)
         if event.direction == "inbound" or event.outcome in ANSWERS:
@@ -513,7 +518,7 @@ class CustomersStep:
             customer.crowded_until = max(customer.crowded_until, customer.contacts.pop(first).told_at + HISTORY_KEPT)
 
     def _tell_case(self, customer: Customer, event: cases.CaseRecord, trace: bytes) -> New:
-        if not table.first_time(customer.seen, "cases", event.event_id):
+        if not table.first_time(customer, "cases", event.event_id):
             return False
         at = to_ms(event.occurred_at)
         known = customer.cases.get(event.case_id)
@@ -558,7 +563,7 @@ class CustomersStep:
     def _tell_signal(self, customer: Customer, event: signals.SignalRecord, trace: bytes) -> New:
         at = to_ms(event.occurred_at)
         what = (event.status, event.severity, event.proposes_hold or "", str(at))
-        if not table.first_time(customer.seen, "signals", event.signal_id, *what):
+        if not table.first_time(customer, "signals", event.signal_id, *what):
             return False
         if event.status == "withdrawn":
             gone = customer.signals.pop(event.signal_id, None)
@@ -566,9 +571,11 @@ class CustomersStep:
             customer.gone[event.signal_id] = at
             if len(customer.gone) > table.MAX_SIGNALS:
                 del customer.gone[next(iter(customer.gone))]
-            if gone is not None and not gone.rose_at and _is_low(gone) and self._stands(customer):
+            if gone is None:
+                return SAME
+            if not gone.rose_at and _is_low(gone) and self._stands(customer) and not self._is_due(customer):
                 return False
-            return True if gone is not None and gone.proposes_hold else SAME
+            return True if gone.proposes_hold else SAME
         if event.signal_id in customer.gone:
             return False  # an id is never raised again: this was said before it was taken back
         known = customer.signals.get(event.signal_id)
@@ -600,14 +607,25 @@ class CustomersStep:
             )
             del customer.signals[mildest.signal_id]
         told = customer.signals.get(event.signal_id)
-        if known is not None and told is not None and _alike(known, told) and known.at >= (self._contact_from or 0):
-            return False  # other words alone: nothing is decided by them
-        if known is None and told is not None and _is_low(told) and self._contact_from is None:
-            lapses = told.expires_at is not None and (customer.due is None or told.expires_at < customer.due)
-            if customer.rung and not lapses and self._stands(customer, event.signal_id):
-                return False
+        if told is not None and self._calls_for_nothing(customer, known, told):
+            return False
         proposed = event.proposes_hold or (known is not None and known.proposes_hold)
         return True if proposed else SAME
+
+    def _calls_for_nothing(self, customer: Customer, known: table.OpenSignal | None, told: table.OpenSignal) -> bool:
+        """Whether a signal leads to nothing now that was not so before it: only to another look once it expires."""
+        due = min(customer.due or LATEST, told.expires_at or LATEST)
+        if due <= self._partition.clock:
+            return False
+        if known is not None:
+            same = known.at >= (self._contact_from or 0) and _calls_for_the_same(known, told, customer, self._policy.ladder)
+        else:
+            watched = customer.rung > 0 and self._contact_from is None
+            same = watched and _is_low(told) and self._stands(customer, told.signal_id)
+        if same and due < LATEST and due != customer.due:
+            customer.due = self._due[customer.customer_id] = due
+            heapq.heappush(self._schedule(), (due, customer.customer_id))
+        return same
 
     def _stands(self, customer: Customer, but: str = "") -> bool:
         """Whether some other sign of stress is open: one more or less that is only watched changes nothing then."""
@@ -689,14 +707,14 @@ class CustomersStep:
     def _tell_action(
         self, customer: Customer, event: operator_actions.OperatorActionRecord, trace: bytes
     ) -> New:
-        if not table.first_time(customer.seen, "operator-actions", event.event_id):
+        if not table.first_time(customer, "operator-actions", event.event_id):
             return False
         customer.stopped = _operate(customer, customer.stopped, event)
         return True
 
     def _operate_for_all(self, event: operator_actions.OperatorActionRecord, record: Record) -> None:
         partition = self._partition
-        if not table.first_time(partition.seen, "operator-actions", event.event_id):
+        if not table.first_time(partition, "operator-actions", event.event_id):
             return
         if event.action == "release_breaker" and to_ms(event.occurred_at) >= partition.breaker.tripped_at:
             Gauge(partition.breaker).release()
@@ -711,8 +729,8 @@ def _let_go(customer: Customer) -> None:
 
     At once, and not when rows are next drained: else what is remembered would depend on when that was.
     """
-    if table.is_bare(customer):
-        customer.seen, customer.gone, customer.cleared_at, customer.left = [], {}, 0, []
+    if customer.profile is None and table.is_bare(customer):
+        customer.seen, customer.gone, customer.cleared_at, customer.left = b"", {}, 0, []
 
 
 def _is_low(signal: table.OpenSignal) -> bool:
@@ -720,11 +738,23 @@ def _is_low(signal: table.OpenSignal) -> bool:
     return signal.severity == "low" and not signal.proposes_hold
 
 
-def _alike(one: table.OpenSignal, other: table.OpenSignal) -> bool:
-    """Whether two tellings of a signal call for the same. What is reported again may be another matter."""
-    return not other.proposes_hold and (one.severity, one.expires_at, one.proposes_hold, one.account_id) == (
-        other.severity, other.expires_at, other.proposes_hold, other.account_id,
-    )  # fmt: skip
+def _calls_for_the_same(known: table.OpenSignal, told: table.OpenSignal, customer: Customer, ladder: Ladder) -> bool:
+    """Whether a signal that is told again calls for the same as before: in other words, for longer, or more or less gravely
+    where that leads to the same rung.
+
+    Not what a person may be asked about anew: what proposes a hold, what could not be judged, and what is high after somebody
+    has looked; nor what is high in somebody who may be in the control group, which nobody with a high sign is.
+    """
+    if known.proposes_hold or told.proposes_hold or told.severity == "info" or known.account_id != told.account_id:
+        return False
+    severities = {known.severity, told.severity}
+    looked = customer.control_since or any(each.status == "done" for each in customer.escalations.values())
+    if "high" in severities and looked:
+        return False
+    if known.severity == told.severity:
+        return True
+    others = [each for each in customer.signals.values() if each is not told]
+    return severities == SPOKEN_OF and target([*others, known], ladder) == target([*others, told], ladder)
 
 
 def _arrears(event: account_facts.AccountFactsRecord, known: table.AccountFacts | None) -> table.Arrears | None:

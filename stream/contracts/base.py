@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from operator import attrgetter
 from types import UnionType
 from typing import (
@@ -513,8 +514,13 @@ def _sound(branch: _Branch, value: Any) -> bool:
     items = (value.values() if isinstance(value, dict) else value) if branch.many else (value,)
     if branch.check is not None:
         return all(map(branch.check.holds, items))
-    assert branch.plan is not None
-    check = branch.plan.check
+    plan = branch.plan
+    assert plan is not None
+    if not plan.branches and not plan.rules:
+        return all(
+            all(map(leaf.check.holds, filter(None, chain.from_iterable(map(leaf.values, items))))) for leaf in plan.leaves
+        )
+    check = plan.check
     try:
         for item in items:
             check(item)

@@ -9,20 +9,24 @@ not know is refused, and so is a field: an older program would drop it with the 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from stream.errors import StateError
 
+R = TypeVar("R")
+
 OLDEST: Final = 1
-"""The oldest version that is read."""
-VERSION: Final = 1
+"""The oldest version that is read: it has `seen` as a list of numbers."""
+VERSION: Final = 2
 """The version that is written."""
 PARTITION_KEY: Final = b"\x00partition"
 """The changelog key of what belongs to no one customer. Customer ids are printable, so none can collide."""
 
 MAX_SEEN: Final = 64
+MARK: Final = 8
+"""Bytes of the mark of an event id."""
 MAX_SIGNALS: Final = 32
 MAX_HOLDS: Final = 64
 MAX_CASES: Final = 32
@@ -39,7 +43,7 @@ MAX_TRIALS: Final = 16
 MAX_SNOOZES: Final = 32
 
 
-class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """A part of a stored record."""
 
 
@@ -228,6 +232,8 @@ class Nudge(_Stored):
     subject: str = ""
     """What it is about, where that is no signal: an obligation and its date, an instalment, a promise."""
     trace: bytes = b""
+    unanswered: bool = False
+    """Whether it is a support offer that has met with silence: remembered for as long as that lasts."""
 
 
 class Episode(_Stored):
@@ -415,15 +421,15 @@ class Customer(_Stored):
     """How many orders to watch payments, or no longer, have been given: no two are the same record."""
     due: int | None = None
     """When the passing of time alone will change something."""
-    seen: list[int] = []
-    """Hashes of the event ids last applied."""
+    seen: bytes = b""
+    """Marks of the event ids last applied, `MARK` bytes each."""
 
 
 def is_bare(customer: Customer) -> bool:
     """Whether nothing is remembered but the ids of events, and of signals and accounts that are gone."""
     if customer.profile is not None or customer.signals or customer.accounts:
         return False
-    return msgspec.structs.replace(customer, seen=[], gone={}, cleared_at=0, left=[], orders=0) == Customer(customer.customer_id)
+    return msgspec.structs.replace(customer, seen=b"", gone={}, cleared_at=0, left=[], orders=0) == Customer(customer.customer_id)
 
 
 class Breaker(_Stored):
@@ -446,45 +452,46 @@ class Partition(_Stored):
     snoozes: dict[str, int | None] = {}
     ordered_at: dict[str, int] = {}
     breaker: Breaker = msgspec.field(default_factory=Breaker)
-    seen: list[int] = []
+    seen: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
 _customer = msgspec.msgpack.Decoder(Customer)
 _partition = msgspec.msgpack.Decoder(Partition)
-
-
-_UNREADABLE: Final = "is damaged, or has a field that this program does not know"
+_fields = msgspec.msgpack.Decoder(dict[str, Any])
+_VERSION_BYTE: Final = bytes((VERSION,))
 
 
 def encode(record: Customer | Partition) -> bytes:
     """The stored form: the version byte, then the fields by name."""
-    return bytes((VERSION,)) + _encoder.encode(record)
-
-
-def _payload(stored: bytes) -> memoryview:
-    if not stored or not OLDEST <= stored[0] <= VERSION:
-        found = stored[0] if stored else "none"
-        raise StateError(
-            f"a stored customer record has schema version {found}, this program reads {OLDEST} to {VERSION}: {StateError.WAY_OUT}"
-        )
-    return memoryview(stored)[1:]
+    return _VERSION_BYTE + _encoder.encode(record)
 
 
 def decode(stored: bytes) -> Customer:
     """The record back. Raises `StateError` for an unknown version or a damaged record."""
-    try:
-        return _customer.decode(_payload(stored))
-    except msgspec.MsgspecError:
-        raise StateError(f"a stored customer record {_UNREADABLE}: {StateError.WAY_OUT}") from None
+    return _read(stored, _customer, "a stored customer record")
 
 
 def decode_partition(stored: bytes) -> Partition:
     """The partition row back. Raises `StateError` as `decode` does."""
+    return _read(stored, _partition, "the customers' stored partition row")
+
+
+def _read(stored: bytes, decoder: msgspec.msgpack.Decoder[R], what: str) -> R:
+    if not stored or not OLDEST <= stored[0] <= VERSION:
+        found = stored[0] if stored else "none"
+        raise StateError(f"{what} has schema version {found}, this program reads {OLDEST} to {VERSION}: {StateError.WAY_OUT}")
+    payload = memoryview(stored)[1:]
     try:
-        return _partition.decode(_payload(stored))
-    except msgspec.MsgspecError:
-        raise StateError(f"the customers' stored partition row {_UNREADABLE}: {StateError.WAY_OUT}") from None
+        return decoder.decode(payload if stored[0] == VERSION else _of_version_1(payload))
+    except (msgspec.MsgspecError, OverflowError):
+        raise StateError(f"{what} is damaged, or has a field that this program does not know: {StateError.WAY_OUT}") from None
+
+
+def _of_version_1(payload: memoryview) -> bytes:
+    fields = _fields.decode(payload)
+    marks = msgspec.convert(fields.get("seen", []), list[int])
+    return _encoder.encode(fields | {"seen": b"".join([mark.to_bytes(MARK, "big") for mark in marks])})
 
 
 def changelog_key(customer_id: str) -> bytes:
@@ -492,17 +499,18 @@ def changelog_key(customer_id: str) -> bytes:
     return customer_id.encode()
 
 
-def first_time(seen: list[int], *parts: str) -> bool:
-    """Remembers an event by its parts in the bounded list `seen`; False where it was there already."""
-    digest = blake2b(digest_size=8)
+def first_time(record: Customer | Partition, *parts: str) -> bool:
+    """Remembers an event by its parts among the last `MAX_SEEN` of a record; False where it was there already."""
+    named = b""
     for part in parts:
         raw = part.encode()
-        digest.update(len(raw).to_bytes(2, "big"))
-        digest.update(raw)
-    mark = int.from_bytes(digest.digest(), "big")
-    if mark in seen:
-        return False
-    seen.append(mark)
-    if len(seen) > MAX_SEEN:
-        del seen[: len(seen) - MAX_SEEN]
+        named += len(raw).to_bytes(2, "big") + raw
+    mark = blake2b(named, digest_size=MARK).digest()
+    seen = record.seen
+    at = seen.find(mark)
+    while at >= 0:
+        if at % MARK == 0:
+            return False
+        at = seen.find(mark, at + 1)
+    record.seen = (seen + mark)[-MAX_SEEN * MARK :]
     return True

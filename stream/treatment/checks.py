@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from stream.tables.customer import Quiet
 from stream.treatment.holds import Span
@@ -18,33 +20,25 @@ Counters = dict[str, int]
 FAR: Final = LATEST
 
 
-class Check:
+class _Marks(msgspec.Struct, kw_only=True):
+    """What is told of a rule by name."""
+
+    permitted: bool = True
+    backdates: bool = False
+    """Whether it may come to forbid an instant that has passed (a hold placed late)."""
+    lasting: bool = True
+    """Whether it goes on binding a nudge after it was issued."""
+    waits: bool = False
+    """Whether what it forbids waits for a person's word rather than for good."""
+
+
+class Check(_Marks):
     """One rule, made ready for one customer, channel and set of accounts. This one permits always, or never."""
 
-    __slots__ = ("backdates", "because", "counters", "lasting", "permitted", "rule", "waits")
-
-    def __init__(
-        self,
-        rule: Rule,
-        because: str,
-        counters: Counters,
-        *,
-        permitted: bool = True,
-        backdates: bool = False,
-        lasting: bool = True,
-        waits: bool = False,
-    ) -> None:
-        self.rule = rule
-        self.because = because
-        """What a withdrawal says where this rule comes to forbid a nudge that was issued."""
-        self.counters = counters
-        self.permitted = permitted
-        self.backdates = backdates
-        """Whether it may come to forbid an instant that has passed (a hold placed late)."""
-        self.lasting = lasting
-        """Whether it goes on binding a nudge after it was issued."""
-        self.waits = waits
-        """Whether what it forbids waits for a person's word rather than for good."""
+    rule: Rule
+    because: str
+    """What a withdrawal says where this rule comes to forbid a nudge that was issued."""
+    counters: Counters
 
     @property
     def open(self) -> bool:
@@ -63,20 +57,11 @@ class Check:
 class Spans(Check):
     """Forbids some stretches."""
 
-    __slots__ = ("spans",)
+    spans: list[Span]
 
-    def __init__(
-        self,
-        rule: Rule,
-        because: str,
-        counters: Counters,
-        spans: Iterable[Span],
-        *,
-        backdates: bool = False,
-        lasting: bool = True,
-    ) -> None:
-        super().__init__(rule, because, counters, backdates=backdates, lasting=lasting)
-        self.spans = sorted((span for span in spans if span[1] is None or span[1] > span[0]), key=lambda span: span[0])
+    def __post_init__(self) -> None:
+        if self.spans:
+            self.spans = sorted((each for each in self.spans if each[1] is None or each[1] > each[0]), key=lambda span: span[0])
 
     @property
     def open(self) -> bool:
@@ -98,11 +83,16 @@ class Spans(Check):
 class WithinHours(Check):
     """Permits [opens, closes) of the days it binds on, and all of the others."""
 
-    __slots__ = ("closes", "days", "opens", "tz")
+    opens: int
+    closes: int
+    days: frozenset[int]
+    tz: ZoneInfo
 
-    def __init__(self, rule: Hours, tz: ZoneInfo, at: int, weekdays: frozenset[int]) -> None:
-        super().__init__(rule, "contact_hours", {"local_minute": minute_of_day(at, tz)})
-        self.opens, self.closes, self.days, self.tz = minutes(rule.opens), minutes(rule.closes), weekdays, tz
+    @classmethod
+    def of(cls, rule: Hours, tz: ZoneInfo, at: int, weekdays: frozenset[int]) -> WithinHours:
+        """The rule as it stands at an instant."""
+        counters = {"local_minute": minute_of_day(at, tz)}
+        return cls(rule, "contact_hours", counters, minutes(rule.opens), minutes(rule.closes), weekdays, tz)
 
     def _open(self, day: dt.date) -> tuple[int, int]:
         if self.days and day.weekday() not in self.days:
@@ -134,12 +124,14 @@ class WithinHours(Check):
 class OpenDays(Check):
     """Forbids whole local days."""
 
-    __slots__ = ("closed", "tz")
+    closed: Callable[[dt.date], bool]
+    tz: ZoneInfo
 
-    def __init__(self, rule: ClosedDays, tz: ZoneInfo, at: int, closed: Callable[[dt.date], bool]) -> None:
+    @classmethod
+    def of(cls, rule: ClosedDays, tz: ZoneInfo, at: int, closed: Callable[[dt.date], bool]) -> OpenDays:
+        """The rule as it stands at an instant."""
         today = local_date(at, tz)
-        super().__init__(rule, "contact_hours", {"closed": int(closed(today)), "weekday": today.isoweekday()})
-        self.tz, self.closed = tz, closed
+        return cls(rule, "contact_hours", {"closed": int(closed(today)), "weekday": today.isoweekday()}, closed, tz)
 
     def clear_at(self, at: int) -> int | None:
         day = local_date(at, self.tz)
@@ -161,11 +153,14 @@ class OpenDays(Check):
 class OutsideQuiet(Check):
     """Forbids the customer's own quiet hours."""
 
-    __slots__ = ("quiet", "tz")
+    quiet: Sequence[Quiet]
+    tz: ZoneInfo
 
-    def __init__(self, rule: Rule, quiet: Sequence[Quiet], tz: ZoneInfo, at: int) -> None:
-        super().__init__(rule, "quiet_hours", {"local_minute": minute_of_day(at, tz), "stretches": len(quiet)})
-        self.quiet, self.tz = quiet, tz
+    @classmethod
+    def of(cls, rule: Rule, quiet: Sequence[Quiet], tz: ZoneInfo, at: int) -> OutsideQuiet:
+        """The rule as it stands at an instant."""
+        counters = {"local_minute": minute_of_day(at, tz), "stretches": len(quiet)}
+        return cls(rule, "quiet_hours", counters, quiet, tz)
 
     def _spans(self, first: dt.date, days: int) -> list[tuple[int, int]]:
         found = []
@@ -203,14 +198,20 @@ class BelowCap(Check):
     `days` has a list for each account that is counted by itself.
     """
 
-    __slots__ = ("days", "length", "limit", "tz")
+    days: Sequence[Sequence[dt.date]]
+    limit: int
+    length: int
+    tz: ZoneInfo
 
-    def __init__(self, rule: Cap, days: Sequence[Sequence[dt.date]], tz: ZoneInfo, at: int) -> None:
-        self.days, self.tz, self.limit, self.length = days, tz, rule.limit, rule.days
-        today = local_date(at, tz)
-        most = max((self._counted(each, today) for each in days), default=0)
-        counters: Counters = {rule.counts: most, "limit": rule.limit, "days": rule.days}
-        super().__init__(rule, "contact_cap", counters, lasting=rule.counts != "nudges")
+    @classmethod
+    def of(cls, rule: Cap, days: Sequence[Sequence[dt.date]], tz: ZoneInfo, at: int) -> BelowCap:
+        """The rule as it stands at an instant."""
+        counters: Counters = {rule.counts: 0, "limit": rule.limit, "days": rule.days}
+        made = cls(rule, "contact_cap", counters, days, rule.limit, rule.days, tz, lasting=rule.counts != "nudges")
+        if days:
+            today = local_date(at, tz)
+            counters[rule.counts] = max([made._counted(each, today) for each in days])
+        return made
 
     def _counted(self, days: Sequence[dt.date], day: dt.date) -> int:
         length = self.length

@@ -88,13 +88,16 @@ def _forget(turn: Turn) -> None:
         if hold.until is not None and hold.until <= clock - HOLDS_KEPT:
             del customer.holds[hold.hold_id]
             customer.paused.pop(hold.hold_id, None)
-    for case in list(customer.cases.values()):
-        if case.closed_at is not None and case.closed_at <= clock - HISTORY_KEPT:
-            del customer.cases[case.case_id]
+    if customer.cases:
+        # A case tells what its team has seen for as long as it is remembered what they were asked.
+        asked = {each.escalation_id for each in customer.escalations.values()}
+        for case in list(customer.cases.values()):
+            if case.closed_at is not None and case.closed_at <= clock - HISTORY_KEPT and case.escalation_id not in asked:
+                del customer.cases[case.case_id]
     if customer.promises or customer.plans or customer.payments:
         commitments.forget(turn)
-    if customer.nudges and customer.nudges[0].not_after <= clock - HISTORY_KEPT:
-        customer.nudges = [nudge for nudge in customer.nudges if nudge.not_after > clock - HISTORY_KEPT]
+    if customer.nudges:
+        customer.nudges = [each for each in customer.nudges if each.unanswered or each.not_after > clock - HISTORY_KEPT]
     if customer.contacts:
         customer.contacts = {name: each for name, each in customer.contacts.items() if each.told_at > clock - HISTORY_KEPT}
     if customer.crowded_until and customer.crowded_until <= clock:

@@ -10,9 +10,11 @@ of event time: a record that comes late moves a customer as of when it happened.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
-from stream.tables.customer import Nudge
+import msgspec
+
+from stream.tables.customer import Nudge, OpenSignal
 from stream.treatment import arrears, commitments
 from stream.treatment.policy import Ladder
 from stream.treatment.turn import Turn
@@ -20,7 +22,7 @@ from stream.treatment.turn import Turn
 DAY: Final = 86_400_000
 
 
-class Standing(NamedTuple):
+class Standing(msgspec.Struct, frozen=True):
     """Where a customer stands."""
 
     rung: int
@@ -29,29 +31,23 @@ class Standing(NamedTuple):
     """Since when less than this rung was called for; 0 while it is not so."""
 
 
-def target(signals: Iterable[tuple[str, str]], *, broken_promise: bool, ladder: Ladder) -> int:
-    """The rung that the open signals (detector, severity) and promises call for, silence apart.
-
-    A signal that only combines others is no second sign beside them.
-    """
-    counts = {"low": 0, "medium": 0, "high": 0}
-    combined = 0
-    for detector, severity in signals:
-        if severity in counts:
-            counts[severity] += 1
-            combined += severity == "medium" and detector in ladder.combined
-    wanted = [0]
-    if counts["low"]:
-        wanted.append(ladder.target_low)
-    if counts["medium"]:
-        wanted.append(ladder.target_medium)
-    if counts["medium"] - combined >= 2:
-        wanted.append(ladder.target_two_mediums)
-    if counts["high"]:
-        wanted.append(ladder.target_high)
-    if broken_promise:
-        wanted.append(ladder.target_broken_promise)
-    return max(wanted)
+def target(signals: Iterable[OpenSignal], ladder: Ladder) -> int:
+    """The rung that open signals call for by themselves. One that only combines others is no second sign beside them."""
+    low = medium = high = combined = 0
+    for signal in signals:
+        if signal.severity == "high":
+            high += 1
+        elif signal.severity == "medium":
+            medium += 1
+            combined += signal.detector in ladder.combined
+        elif signal.severity == "low":
+            low += 1
+    return max(
+        ladder.target_low if low else 0,
+        ladder.target_medium if medium else 0,
+        ladder.target_two_mediums if medium - combined >= 2 else 0,
+        ladder.target_high if high else 0,
+    )
 
 
 def move(standing: Standing, wanted: int, at: int, clock: int, ladder: Ladder, *, began: int | None = None) -> Standing:
@@ -60,7 +56,7 @@ def move(standing: Standing, wanted: int, at: int, clock: int, ladder: Ladder, *
     `at` is when what is wanted came to be so. `began` is when what is seen began: a trouble that was told late has been watched
     since then, so that the order in which tasks tell of several troubles makes no difference.
     """
-    rung, since, clear_since = standing
+    rung, since, clear_since = standing.rung, standing.since, standing.clear_since
     if wanted > rung:
         if rung == 0 and began is not None and not ladder.hold_days[0]:
             return Standing(1, min(clock, max(since, began)), 0)
@@ -90,8 +86,7 @@ def next_move(standing: Standing, wanted: int, ladder: Ladder) -> int | None:
 def climb(turn: Turn) -> None:
     """Moves the customer on the ladder, and finds the rung that is called for."""
     customer, ladder = turn.customer, turn.policy.ladder
-    signs = [(signal.detector, signal.severity) for signal in turn.trouble.values()]
-    called = target(signs, broken_promise=False, ladder=ladder) if signs else 0
+    called = target(turn.trouble.values(), ladder) if turn.trouble else 0
     seen, forced = called, 0
     if (customer.promises or customer.plans) and commitments.broken(turn):
         seen = max(seen, ladder.target_broken_promise)
@@ -106,13 +101,12 @@ def climb(turn: Turn) -> None:
     if forced > customer.rung:
         standing = Standing(forced, turn.now, 0)
     elif turn.wanted or customer.rung:
-        latest, began = 0, None
-        for signal in turn.trouble.values():
-            latest = max(latest, signal.at)
-            began = signal.started if began is None else min(began, signal.started)
+        signs = turn.trouble.values()
+        latest = max([each.at for each in signs], default=0)
+        began = min([each.started for each in signs], default=None)
         at = min(turn.clock, max(turn.now, latest, customer.cleared_at if turn.wanted < customer.rung else 0))
         standing = move(standing, turn.wanted, at, turn.clock, ladder, began=began)
-    customer.rung, customer.rung_since, customer.clear_since = standing
+    customer.rung, customer.rung_since, customer.clear_since = standing.rung, standing.since, standing.clear_since
     turn.specialist = seen >= 2 and is_vulnerable(turn)
 
 
@@ -137,6 +131,7 @@ def offer(turn: Turn, called: int) -> Nudge | None:
 def silent_since(turn: Turn, called: int) -> Nudge | None:
     """The support offer that has been met with silence for the policy's days."""
     made = turn.offer = offer(turn, called)
-    if made is None or turn.clock < made.not_before + turn.policy.ladder.silence_days * DAY:
-        return None
-    return made
+    silent = made if made is not None and turn.clock >= made.not_before + turn.policy.ladder.silence_days * DAY else None
+    for nudge in turn.customer.nudges:
+        nudge.unanswered = nudge is silent
+    return silent

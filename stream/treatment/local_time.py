@@ -30,6 +30,7 @@ def to_ms_or_none(moment: dt.datetime | None) -> int | None:
     return None if moment is None else to_ms(moment)
 
 
+@lru_cache(maxsize=256)
 def from_ms(ms: int) -> dt.datetime:
     """Milliseconds as a datetime in UTC."""
     return EPOCH + dt.timedelta(milliseconds=min(ms, LATEST))

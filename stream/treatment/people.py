@@ -18,7 +18,7 @@ from stream.contracts.escalations import EscalationRecord
 from stream.contracts.ids import derive
 from stream.contracts.money import to_text
 from stream.contracts.signals import ReasonRecord
-from stream.tables.customer import MAX_ESCALATIONS, Escalation, Hold, OpenSignal
+from stream.tables.customer import MAX_ESCALATIONS, Escalation, Hold, OpenSignal, Profile
 from stream.treatment import arrears, commitments, ladder, offers
 from stream.treatment.checks import OutsideQuiet
 from stream.treatment.holds import in_force
@@ -181,19 +181,25 @@ def _reachable(turn: Turn) -> bool:
         return False
     closed = [hold for hold in customer.holds.values() if hold.kind in NO_CONTACT_HOLDS and not hold.account_id]
     level = min(3, max(2, customer.rung))
-    book = turn.policy.book(profile.jurisdiction, profile.region)
-    asked = profile.quiet if book.quiet else []
-    silent = bool(asked) and OutsideQuiet(book.quiet[0], asked, turn.tz, clock).clear_at(clock) is None
     for channel in turn.policy.channels_on(level):
-        if silent and channel in book.quiet[0].channels:
-            continue
         since = profile.consents.get(channel)
         blocked_at = customer.blocked.get(channel)
         if since is None or since > clock or (blocked_at is not None and since <= blocked_at):
             continue
-        if not any(hold.channel in ("", channel) and in_force(hold, clock) for hold in closed):
+        if any(hold.channel in ("", channel) and in_force(hold, clock) for hold in closed):
+            continue
+        if not _always_quiet(channel, profile, turn):
             return True
     return False
+
+
+def _always_quiet(channel: str, profile: Profile, turn: Turn) -> bool:
+    """Whether the hours in which the customer asked to be left alone never end."""
+    asked = sum(((each.end - each.start) % 1440 or 1440) * (len(each.days) or 7) for each in profile.quiet)
+    if asked < 6 * 1440:
+        return False  # not even where no two of them overlap, and clocks go back
+    rules = [each for each in turn.policy.book(profile.jurisdiction, profile.region).quiet if channel in each.channels]
+    return any(OutsideQuiet.of(each, profile.quiet, turn.tz, turn.clock).clear_at(turn.clock) is None for each in rules)
 
 
 # --- what is called for
@@ -632,8 +638,11 @@ def times(turn: Turn) -> list[int]:
         for each in customer.escalations.values()
         if each.body and each.status in ("issued", "taken") and "overdue" not in each.urged
     ]
+    for hold in customer.holds.values():
+        found += [hold.placed_at, hold.until or 0]
     if customer.unreachable_since:
         found.append(customer.unreachable_since + marks.contactability_days * DAY)
+        found += customer.profile.consents.values() if customer.profile is not None else ()
     if turn.offer is not None:
         found.append(turn.offer.not_before + marks.silence_days * DAY)
     if turn.late:

@@ -17,6 +17,8 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from stream.contracts.vocabulary import DAYS
 from stream.reference.public_holidays import is_holiday
 from stream.tables.customer import Contact, Customer, Nudge, Profile
@@ -60,7 +62,7 @@ class Verdict(NamedTuple):
         return tuple(verdict.rule.id for verdict in self.rules if verdict.verdict != "allow")
 
 
-class Operator(NamedTuple):
+class Operator(msgspec.Struct, frozen=True):
     """What operators have said for all customers of the partition."""
 
     stopped: bool = False
@@ -143,16 +145,16 @@ def _calendar_checks(
 ) -> list[Check]:
     book = policy.book(profile.jurisdiction, profile.region)
     found: list[Check] = [
-        WithinHours(rule, tz, at, _weekdays(rule.days))
+        WithinHours.of(rule, tz, at, _weekdays(rule.days))
         for rule in book.hours
         if channel in rule.channels and rule.segment in ("", profile.segment)
     ]
-    found += [OpenDays(rule, tz, at, _closed(rule, profile)) for rule in book.closed_days if channel in rule.channels]
+    found += [OpenDays.of(rule, tz, at, _closed(rule, profile)) for rule in book.closed_days if channel in rule.channels]
     if profile.quiet:
-        found += [OutsideQuiet(rule, profile.quiet, tz, at) for rule in book.quiet if channel in rule.channels]
+        found += [OutsideQuiet.of(rule, profile.quiet, tz, at) for rule in book.quiet if channel in rule.channels]
     for cap in book.caps:
         if not cap.channels or channel in cap.channels:
-            found.append(BelowCap(cap, _days(customer, cap, tz, subject), tz, at))
+            found.append(BelowCap.of(cap, _days(customer, cap, tz, subject), tz, at))
     found += [_after_talk(customer, rule, tz, subject, at) for rule in book.gaps if channel in rule.channels]
     return found
 

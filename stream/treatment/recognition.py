@@ -42,7 +42,7 @@ def wanted(turn: Turn) -> list[str]:
         return []
     if any(turn.clock < end for end in looked_after(turn)):
         return []
-    return [TREATMENT] if turn.clock >= starts_at(episode, turn) else []
+    return [TREATMENT] if starts_at(episode, turn) <= turn.clock < ends_at(episode, turn) else []
 
 
 def looked_after(turn: Turn) -> list[int]:

@@ -81,12 +81,18 @@ def instalments(turn: Turn) -> list[Due]:
 
 def begin(treatment: str, due: Due, turn: Turn) -> Episode:
     """The episode of one reminder; for a payment, its account is asked to tell when it is made."""
-    days = turn.policy.plans.reminder_days
-    opens = start_of_day(due.on - dt.timedelta(days=days), turn.tz)
-    closes = start_of_day(due.on, turn.tz)
     if due.obligation is not None:
         _order(due.account_id, due.subject, due.obligation, due.on, "watch_promise", turn)
-    return Episode(treatment, due.subject, turn.clock, account_id=due.account_id, opens=opens, closes=closes)
+    episode = Episode(treatment, due.subject, turn.clock, account_id=due.account_id)
+    keep_time(episode, turn)
+    return episode
+
+
+def keep_time(episode: Episode, turn: Turn) -> None:
+    """Sets the stretch in which a reminder may be said, by the customer's own days: they may have another zone now."""
+    on = dt.date.fromisoformat(episode.subject.rpartition("\n")[2])
+    episode.opens = start_of_day(on - dt.timedelta(days=turn.policy.plans.reminder_days), turn.tz)
+    episode.closes = start_of_day(on, turn.tz)
 
 
 def end(episode: Episode, turn: Turn) -> None:

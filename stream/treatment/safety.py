@@ -4,9 +4,10 @@ the policy's schema sets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
+
+import msgspec
 
 from stream.tables.customer import Breaker, Customer
 from stream.treatment.local_time import DAY
@@ -15,11 +16,10 @@ from stream.treatment.policy import Policy, Safety
 HOUR: Final = 3_600_000
 
 
-@dataclass(slots=True)
-class Gauge:
+class Gauge(msgspec.Struct):
     """How many people are written to in an hour, of those that a partition knows."""
 
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: Breaker = msgspec.field(default_factory=Breaker)
     known: int = 0
 
     def allows(self, customer: Customer, policy: Policy, clock: int) -> bool:

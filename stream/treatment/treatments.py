@@ -37,6 +37,8 @@ DUE: Final = ReasonRecord(
     code="payment_due", text="A regular payment is due in the next few days.", value=1, unit="payments", event_ids=()
 )
 
+CONTROL: Final = "control"
+
 
 def treat(turn: Turn) -> None:
     """Gives the treatments that are wanted and permitted; records of the others why not."""
@@ -69,6 +71,7 @@ def _end(turn: Turn) -> None:
             if late:
                 customer.helped_at = 0
         elif episode.closes:
+            reminders.keep_time(episode, turn)
             if turn.clock < episode.closes and not _paid(episode, turn) and _still_due(episode, turn):
                 continue
             reminders.end(episode, turn)
@@ -219,6 +222,8 @@ def _consider(episode: Episode, turn: Turn) -> None:
     treatment = turn.policy.treatments.get(episode.treatment)  # type: ignore[call-overload]
     if treatment is None:
         return
+    if episode.last == CONTROL and not may_be_compared(turn.customer, turn.policy, turn.clock):
+        episode.wake = turn.clock
     if episode.last and not _anew(episode, turn):
         return
     nudge_id = nudge_id_of(episode, turn)
@@ -255,9 +260,7 @@ def _anew(episode: Episode, turn: Turn) -> bool:
     """Whether something can have changed since an episode was last decided: what is permitted was told anew, it has another
     signal, or the time it waits for has come. Time alone changes nothing before that.
     """
-    if turn.moment.told or (episode.wake is not None and turn.clock >= episode.wake):
-        return True
-    return episode.control and not may_be_compared(turn.customer, turn.policy, turn.clock)
+    return turn.moment.told or (episode.wake is not None and turn.clock >= episode.wake)
 
 
 def _held_back(episode: Episode, verdict: Verdict, turn: Turn) -> bool:
@@ -271,11 +274,12 @@ def _held_back(episode: Episode, verdict: Verdict, turn: Turn) -> bool:
     if not customer.control_since:
         customer.control_since = turn.clock
     episode.wake = customer.control_since + policy.safety.control_days * DAY
-    if not episode.control:
-        episode.control, episode.last = True, "control"
+    if episode.last != CONTROL:
         rules = (*turn.rules(verdict, turn.start), turn.ground(policy.basics.not_control, False))
-        turn.decide(episode.treatment, nudge_id_of(episode, turn), "control", rules, None, _trace(episode, turn))
-        effects.begin(Trial(episode.treatment, "control", turn.clock), turn)
+        turn.decide(episode.treatment, nudge_id_of(episode, turn), CONTROL, rules, None, _trace(episode, turn))
+    if not episode.control:
+        effects.begin(Trial(episode.treatment, CONTROL, turn.clock), turn)
+    episode.control, episode.last = True, CONTROL
     return True
 
 
@@ -307,12 +311,14 @@ def _best(
     gate = Gate(
         customer, turn.start, turn.policy, subject, operator=turn.moment.operator, contact_from=turn.moment.contact_from
     )
-    for channel in order[:1] if gate.shut else order:
+    for channel in order:
         answer = judge([*gate.checks(channel), breaker], channel, turn.start, turn.policy)
         soon = answer.result == "defer" and answer.at <= patience
         if answer.result == "allow" or (soon and channel == preferred):
             return answer.verdict()
         answers.append(answer)
+        if answer.result == "refuse" and gate.shut:
+            break
     deferred = [answer for answer in answers if answer.result == "defer"]
     if deferred:
         return min(deferred, key=lambda answer: answer.at).verdict()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
@@ -51,13 +50,12 @@ class Said(NamedTuple):
     trace: bytes
 
 
-@dataclass(slots=True)
-class Moment:
+class Moment(msgspec.Struct):
     """The circumstances of a turn."""
 
     clock: int
     policy: Policy
-    operator: Operator = field(default_factory=Operator)
+    operator: Operator = Operator()
     contact_from: int | None = None
     trigger: str = "tick"
     trace: bytes = b""
@@ -68,7 +66,7 @@ class Moment:
     """Whether that record may bear on what is permitted."""
     at: int | None = None
     """The event time of that record, where it came later than it happened; the clock otherwise."""
-    gauge: Gauge = field(default_factory=Gauge)
+    gauge: Gauge = msgspec.field(default_factory=Gauge)
 
 
 _reasons_encoder = msgspec.json.Encoder()
@@ -124,16 +122,20 @@ class Turn:
         self.offer: Nudge | None = None
         """The last support offer that stands unanswered."""
         self.tz = (zone(customer.profile.time_zone) if customer.profile is not None else None) or UTC
-        self.trouble: dict[str, OpenSignal] = {}
+        self.trouble: dict[str, OpenSignal]
         """The open signals that call for something, by id: those of severity `info` tell of no trouble."""
-        self.spoken: list[OpenSignal] = []
+        self.spoken: list[OpenSignal]
         """Those of them that a treatment may speak of."""
         self.look()
 
     def look(self) -> None:
         """Reads the open signals anew."""
-        self.trouble = {name: each for name, each in self.customer.signals.items() if each.severity != "info"}
-        self.spoken = [each for each in self.trouble.values() if each.severity in SPOKEN_OF]
+        trouble, spoken = self.trouble, self.spoken = {}, []
+        for name, each in self.customer.signals.items():
+            if each.severity != "info":
+                trouble[name] = each
+                if each.severity != "low":
+                    spoken.append(each)
 
     @property
     def start(self) -> int:

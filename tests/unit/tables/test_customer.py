@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from stream.errors import StateError
-from stream.tables import customer as table
 from stream.tables.customer import (
+    MARK,
     MAX_SEEN,
     PARTITION_KEY,
     VERSION,
@@ -32,14 +32,14 @@ FULL = Customer(
     nudges=[Nudge("N", "bounce_explained", "sms", ["A1"], ["S"], 10, 20, b"{}", trace=b"00-")],
     snoozes={"": None, "d": 9},
     due=77,
-    seen=[2**63, 1],
+    seen=(2**63).to_bytes(8, "big") + (1).to_bytes(8, "big"),
 )
 
 
 def test_a_record_comes_back_as_it_went_byte_for_byte() -> None:
     assert decode(encode(FULL)) == FULL
     assert encode(decode(encode(FULL))) == encode(FULL)
-    partition = Partition(7, "2026.1", True, {"d": None}, {"stop": 5}, Breaker("2026.1", 9, 3, 8), [3])
+    partition = Partition(7, "2026.1", True, {"d": None}, {"stop": 5}, Breaker("2026.1", 9, 3, 8), bytes(8))
     assert decode_partition(encode(partition)) == partition
 
 
@@ -70,11 +70,24 @@ def test_a_field_that_was_added_since_is_filled_and_one_that_is_unknown_is_refus
             decode(bytes((VERSION,)) + msgspec.msgpack.encode(fields))
 
 
-def test_an_older_version_is_read_and_the_newest_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = encode(FULL)
-    monkeypatch.setattr(table, "VERSION", VERSION + 1)
-    assert decode(stored) == FULL
-    assert encode(decode(stored)) == bytes((VERSION + 1,)) + stored[1:]
+def test_a_row_of_version_1_is_read_and_the_newest_is_written() -> None:
+    """It kept the marks of events as whole numbers."""
+    numbers = [2**63, 1]
+    for of_version_2, read in (
+        (FULL, decode),
+        (Partition(7, "2026.1", snoozes={"d": None}, seen=FULL.seen), decode_partition),
+    ):
+        fields = {**msgspec.msgpack.decode(encode(of_version_2)[1:]), "seen": numbers}
+        assert read(b"\x01" + msgspec.msgpack.encode(fields)) == of_version_2
+        del fields["seen"]
+        assert read(b"\x01" + msgspec.msgpack.encode(fields)) == msgspec.structs.replace(of_version_2, seen=b"")  # type: ignore[type-var]
+    assert encode(FULL)[0] == VERSION == 2
+
+
+@pytest.mark.parametrize("seen", ["x", 5, [-1], [2**64 - 1, "x"], [None], b"12345678"])
+def test_a_damaged_row_of_version_1_is_refused(seen: object) -> None:
+    with pytest.raises(StateError, match="damaged"):
+        decode(b"\x01" + msgspec.msgpack.encode({"customer_id": "C1", "seen": seen}))
 
 
 def test_a_known_steady_customer_is_small() -> None:
@@ -87,11 +100,22 @@ def test_no_customer_has_the_key_of_the_partition() -> None:
 
 
 def test_recent_events_are_known_again_within_bounds_and_parts_do_not_run_together() -> None:
-    seen: list[int] = []
-    assert first_time(seen, "holds", "E1")
-    assert not first_time(seen, "holds", "E1")
-    assert first_time(seen, "hold", "sE1")
+    record = Customer("C1")
+    assert first_time(record, "holds", "E1")
+    assert not first_time(record, "holds", "E1")
+    assert first_time(record, "hold", "sE1")
     for number in range(MAX_SEEN):
-        first_time(seen, "cases", str(number))
-    assert len(seen) == MAX_SEEN
-    assert first_time(seen, "holds", "E1")
+        assert first_time(record, "cases", str(number))
+        assert not first_time(record, "cases", str(number))
+    assert len(record.seen) == MAX_SEEN * MARK
+    assert first_time(record, "holds", "E1")
+
+
+def test_marks_that_only_meet_across_two_others_are_of_nothing_that_was_told() -> None:
+    record = Customer("C1")
+    assert first_time(record, "holds", "E1")
+    mark = record.seen
+    record.seen = bytes(5) + mark + bytes(3)
+    assert first_time(record, "holds", "E1")
+    record.seen = bytes(5) + mark + bytes(3) + mark
+    assert not first_time(record, "holds", "E1")

@@ -87,7 +87,7 @@ def test_every_word_of_the_contracts_has_plain_words() -> None:
     assert set(VERDICTS) == set(vocabulary.VERDICTS)
 
 
-CALLS = ("Check", "Spans", "__init__", "withdraw", "withdraw_escalation")
+CALLS = ("Check", "Spans", "cls", "withdraw", "withdraw_escalation")
 
 
 def test_every_reason_for_taking_back_has_plain_words() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stream.tables.customer import OpenSignal
 from stream.treatment.ladder import DAY, Standing, move, next_move, target
 from stream.treatment.policy import default_text, load
 
@@ -11,32 +12,33 @@ LADDER = load(default_text()).ladder
 T = 1_000 * DAY
 
 
+def signal(severity: str, detector: str = "missed_bills") -> OpenSignal:
+    return OpenSignal("S", detector, "A", severity, 0, 0, b"[]")
+
+
 @pytest.mark.parametrize(
-    ("severities", "broken_promise", "rung"),
+    ("severities", "rung"),
     [
-        ([], False, 0),
-        (["info"], False, 0),
-        (["low"], False, 1),
-        (["low", "low", "low"], False, 1),
-        (["medium"], False, 2),
-        (["medium", "low"], False, 2),
-        (["medium", "medium"], False, 3),
-        (["high"], False, 3),
-        (["high", "high", "medium"], False, 3),
-        ([], True, 4),
-        (["high"], True, 4),
+        ([], 0),
+        (["info"], 0),
+        (["low"], 1),
+        (["low", "low", "low"], 1),
+        (["medium"], 2),
+        (["medium", "low"], 2),
+        (["medium", "medium"], 3),
+        (["high"], 3),
+        (["high", "high", "medium"], 3),
     ],
 )
-def test_target_rung(severities: list[str], broken_promise: bool, rung: int) -> None:
-    signals = [("missed_bills", severity) for severity in severities]
-    assert target(signals, broken_promise=broken_promise, ladder=LADDER) == rung
+def test_target_rung(severities: list[str], rung: int) -> None:
+    assert target([signal(severity) for severity in severities], LADDER) == rung
 
 
 def test_what_only_adds_up_other_signs_is_no_second_sign() -> None:
-    combined = ("stress_score", "medium")
-    assert target([combined], broken_promise=False, ladder=LADDER) == 2
-    assert target([combined, ("missed_bills", "medium")], broken_promise=False, ladder=LADDER) == 2
-    assert target([combined, ("missed_bills", "medium"), ("income_drop", "medium")], broken_promise=False, ladder=LADDER) == 3
+    combined, bills, income = signal("medium", "stress_score"), signal("medium"), signal("medium", "income_drop")
+    assert target([combined], LADDER) == 2
+    assert target([combined, bills], LADDER) == 2
+    assert target([combined, bills, income], LADDER) == 3
 
 
 @pytest.mark.parametrize(
