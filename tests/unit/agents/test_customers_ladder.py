@@ -216,6 +216,17 @@ def test_what_came_up_while_somebody_had_the_case_was_theirs_to_see() -> None:
     assert asked(bank.run()) == [("arrears_care", "days_past_due")]
 
 
+def test_nor_does_it_come_up_anew_when_the_case_has_long_been_closed() -> None:
+    bank = silent(days(23))
+    request = only(bank.run().escalations())
+    bank.case(START + days(24), escalation=request["escalation_id"])
+    bank.signal(START + days(25), "S2", severity="high")
+    bank.case(START + days(26), "closed", escalation=request["escalation_id"])
+    for day in range(27, 80):
+        bank.facts(START + days(day))
+    assert asked(bank.run()) == [("arrears_care", "no_answer")]
+
+
 def test_a_case_whose_older_record_comes_last_answers_the_request_that_it_names() -> None:
     bank = past_due(32)
     request = only(bank.run().escalations())
@@ -686,13 +697,33 @@ def test_one_step_down_is_a_run_of_clear_days_and_a_sign_in_between_starts_it_an
 
 
 def test_silence_never_leads_beyond_a_person() -> None:
+    said = silent(days(100)).run()
+    assert known(said).rung == 4
+    assert asked(said) == [("arrears_care", "no_answer")]
+
+
+def silent(until: dt.timedelta) -> Bank:
     bank = Bank()
     bank.customer(START)
     bank.signal(START, severity="high")
-    bank.ticks(START, START + days(100), hours(12))
+    bank.ticks(START, START + until, hours(12))
+    return bank
+
+
+@pytest.mark.parametrize("every", [1, 9, 100])
+def test_silence_lasts_as_long_as_nobody_answers_whatever_else_is_told(every: int) -> None:
+    """Nothing of it is forgotten, though the offer was made longer ago than nudges are remembered."""
+    bank = silent(days(23))
+    offers = len(bank.run().nudges())
+    for day in range(24, 101):
+        bank.tick(START + days(day))
+        if day % every == 0:
+            bank.facts(START + days(day))
     said = bank.run()
-    assert known(said).rung == 4
-    assert asked(said) == [("arrears_care", "no_answer")]
+    assert (known(said).rung, asked(said)) == (4, [("arrears_care", "no_answer")])
+    assert len(said.nudges()) == offers
+    bank.outcome(START + days(101), "conversation", direction="inbound")
+    assert not any(each.unanswered for each in known(bank.run()).nudges)
 
 
 # --- which account comes first
@@ -865,6 +896,15 @@ def test_a_list_of_holds_that_is_full_asks_a_person_and_speaks_again_once_the_ca
     bank.case(START + days(8), "closed", escalation=said.escalations()[0]["escalation_id"], queue="contactability")
     bank.ticks(START + days(8), START + days(12))
     assert len(bank.run().nudges()) == 1
+
+
+def test_what_the_customer_disputed_is_nobodys_matter_any_more_on_the_day_its_hold_ends() -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.outcome(START, "dispute", account_id="A-0001")
+    bank.ticks(START + hours(1), START + days(POLICY.holds.provisional_days) + hours(1), hours(1))
+    taken = only([each for each in bank.run().escalations("withdrawn") if each["queue"] == "disputes"])
+    assert moment(taken["decided_at"]) == START + days(POLICY.holds.provisional_days)
 
 
 def test_what_has_a_team_is_kept_when_the_list_of_holds_is_full() -> None:

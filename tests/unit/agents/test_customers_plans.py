@@ -127,6 +127,14 @@ def test_a_reminder_comes_before_its_date_and_never_on_it(next_due: str, channel
     assert (first["not_before"], first["not_after"]) == (not_before, not_after)
 
 
+def test_who_has_moved_to_another_zone_is_reminded_by_their_own_days_there() -> None:
+    bank = due(channel="email")
+    bank.customer(READY + days(1), time_zone="Pacific/Auckland", channels={"email": {"consent": True}})
+    bank.ticks(READY + days(1), READY + days(30), hours(1))
+    first = of(bank.run(), "payment_reminder")[0]
+    assert (first["not_before"], first["not_after"]) == ("2026-03-18T11:00:00Z", "2026-03-21T11:00:00Z")
+
+
 def test_who_is_quiet_all_the_days_before_is_not_reminded_on_the_date() -> None:
     bank = due()
     bank.hold(READY + days(10), "complaint", ends=moment("2026-03-22T06:00:00+00:00"))
