@@ -84,10 +84,10 @@ def _forget(turn: Turn) -> None:
         turn.look()
     if customer.holds:
         holds.settle(customer, turn.policy)
-    for hold in list(customer.holds.values()):
-        if hold.until is not None and hold.until <= clock - HOLDS_KEPT:
-            del customer.holds[hold.hold_id]
-            customer.paused.pop(hold.hold_id, None)
+        for hold in list(customer.holds.values()):
+            if hold.until is not None and hold.until <= clock - HOLDS_KEPT:
+                del customer.holds[hold.hold_id]
+                customer.paused.pop(hold.hold_id, None)
     if customer.cases:
         # A case tells what its team has seen for as long as it is remembered what they were asked.
         asked = {each.escalation_id for each in customer.escalations.values()}
@@ -104,9 +104,8 @@ def _forget(turn: Turn) -> None:
         customer.crowded_until = 0
     if customer.settled:
         customer.settled = {name: at for name, at in customer.settled.items() if at > clock - HISTORY_KEPT}
-    for detector, until in list(customer.snoozes.items()):
-        if until is not None and until <= clock:
-            del customer.snoozes[detector]
+    if customer.snoozes:
+        customer.snoozes = {name: until for name, until in customer.snoozes.items() if until is None or until > clock}
 
 
 # --- when to look again

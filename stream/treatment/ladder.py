@@ -100,7 +100,9 @@ def climb(turn: Turn) -> None:
     standing = Standing(customer.rung, customer.rung_since, customer.clear_since)
     if forced > customer.rung:
         standing = Standing(forced, turn.now, 0)
-    elif turn.wanted or customer.rung:
+    elif turn.wanted == customer.rung:
+        standing = Standing(customer.rung, customer.rung_since, 0)
+    else:
         signs = turn.trouble.values()
         latest = max([each.at for each in signs], default=0)
         began = min([each.started for each in signs], default=None)

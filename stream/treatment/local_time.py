@@ -52,10 +52,16 @@ def zone(name: str) -> ZoneInfo | None:
         return None
 
 
+@lru_cache(maxsize=256)
+def local_time(ms: int, tz: ZoneInfo) -> dt.datetime:
+    """An instant as a zone's clocks show it."""
+    return from_ms(ms).astimezone(tz)
+
+
 @lru_cache(maxsize=8192)
 def local_date(ms: int, tz: ZoneInfo) -> dt.date:
     """The calendar day at an instant. One turn asks of the same few instants again and again."""
-    return from_ms(ms).astimezone(tz).date()
+    return local_time(ms, tz).date()
 
 
 @lru_cache(maxsize=4096)

@@ -327,7 +327,11 @@ def _care(turn: Turn) -> Grounds:
     said = customer.hardship_at or customer.proposed_at
     if customer.rung < 3 and not turn.late and not said and not customer.escalations:
         return kept
-    grounds = {**_past_due(turn), **_said(turn), **_earned(turn)}
+    grounds = _past_due(turn) if turn.late else {}
+    if said:
+        grounds |= _said(turn)
+    if customer.rung >= 3:
+        grounds |= _earned(turn)
     asked = [each for each in customer.escalations.values() if each.queue == CARE and each.body]
     if _reviewed(turn):
         over = [each for each in turn.late if each.days >= turn.policy.ladder.specialist_days]
@@ -443,7 +447,7 @@ def _earned(turn: Turn) -> Grounds:
     silent = turn.offer
     if silent is not None and turn.clock >= silent.not_before + marks.silence_days * DAY and _fresh(turn):
         grounds[f"silence:{silent.nudge_id}"] = partial(_of_silence, silent.not_before, turn)
-    return {**grounds, **_since(turn)}
+    return grounds | _since(turn)
 
 
 def _since(turn: Turn) -> Grounds:

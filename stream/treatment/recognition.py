@@ -29,9 +29,10 @@ def wanted(turn: Turn) -> list[str]:
     customer = turn.customer
     if TREATMENT not in turn.policy.treatments:
         return []
-    broken = bool(customer.promises or customer.plans) and bool(commitments.broken(turn))
+    agreed = bool(customer.promises or customer.plans)
+    broken = agreed and bool(commitments.broken(turn))
     episode = customer.episodes.get(TREATMENT)
-    if not broken and (episode is None or episode.subject == RECOVERY) and (kept := _kept(turn)):
+    if agreed and not broken and (episode is None or episode.subject == RECOVERY) and (kept := _kept(turn)):
         episode = customer.episodes[TREATMENT] = Episode(TREATMENT, kept, turn.clock)
     if episode is None:
         lately = customer.helped_at and turn.clock < customer.helped_at + IMPROVED_WITHIN

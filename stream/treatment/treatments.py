@@ -62,6 +62,8 @@ def treat(turn: Turn) -> None:
 def _end(turn: Turn) -> None:
     """Ends the episodes that nothing calls for any more."""
     customer = turn.customer
+    if not customer.episodes:
+        return
     speakable = {each.signal_id for each in turn.spoken}
     for name, episode in list(customer.episodes.items()):
         if episode.treatment == recognition.TREATMENT:

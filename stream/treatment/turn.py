@@ -14,7 +14,7 @@ from stream.contracts.signals import ReasonRecord
 from stream.reference.categories import PRIORITIES, priority
 from stream.tables.customer import AccountFacts, Customer, Nudge, OpenSignal
 from stream.treatment.holds import UTC
-from stream.treatment.local_time import from_ms, zone
+from stream.treatment.local_time import from_ms, local_time, zone
 from stream.treatment.permission import Operator, RuleVerdict, Verdict
 from stream.treatment.policy import Policy, Rule
 from stream.treatment.safety import Gauge
@@ -144,7 +144,7 @@ class Turn:
 
     def local(self, ms: int) -> dt.datetime:
         """An instant as the customer's own clock shows it; UTC where their zone is not known."""
-        return from_ms(ms) if self.tz is UTC else from_ms(ms).astimezone(self.tz)
+        return from_ms(ms) if self.tz is UTC else local_time(ms, self.tz)
 
     def today(self) -> dt.date:
         """The customer's own day."""
