@@ -37,6 +37,8 @@ from stream.topics import ACCOUNTS_INPUTS, CUSTOMERS_INPUTS
 from stream.treatment.policy import Policy, default_text, load
 
 COMMIT = 500
+TARGET = 15_000
+"""Signals alone, a second of one core."""
 RESULTS = Path(__file__).parent / "results"
 
 Chunk = tuple[str, list[Record]]
@@ -162,7 +164,9 @@ def main() -> int:
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
                 rounds.append(apart.submit(one_round, tape_file).result())
             sys.stderr.write(f"bench.customers: round {number + 1} of {options.rounds}\n")
-    result: dict[str, Any] = {"machine": machine(), "customers": options.customers, "records": dict(records), "rounds": rounds}
+    result: dict[str, Any] = {
+        "machine": machine(), "customers": options.customers, "records": dict(records), "target": TARGET, "rounds": rounds,
+    }  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "customers.json").write_text(json.dumps(result, indent=2) + "\n")
     if options.json:

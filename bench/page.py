@@ -209,7 +209,8 @@ def process() -> Iterator[str]:
         every = max(one["all"]["signals_per_second"] for one in rounds)
         alone = max(one["signals_alone"]["signals_per_second"] for one in rounds)
         yield (
-            f"Customers stage, one core: {every:,} signals a second with all that lies between them, {alone:,} of signals alone. "
+            f"Customers stage, one core: {every:,} signals a second with all that lies between them, {alone:,} of signals alone "
+            f"(target: {found['target']:,}; {_met(alone >= found['target'])}). Of {len(rounds)} rounds the quickest. "
             f"{taken(found['machine'])}"
         )
     yield ""

@@ -44,7 +44,7 @@ MAX_SNOOZES: Final = 32
 
 
 class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """A part of a stored record."""
+    """A part of a stored record. Nothing in it refers back to what it is part of: no look for cycles finds one."""
 
 
 class Quiet(_Stored):
@@ -459,12 +459,11 @@ _encoder = msgspec.msgpack.Encoder()
 _customer = msgspec.msgpack.Decoder(Customer)
 _partition = msgspec.msgpack.Decoder(Partition)
 _fields = msgspec.msgpack.Decoder(dict[str, Any])
-_VERSION_BYTE: Final = bytes((VERSION,))
 
 
 def encode(record: Customer | Partition) -> bytes:
     """The stored form: the version byte, then the fields by name."""
-    return _VERSION_BYTE + _encoder.encode(record)
+    return bytes((VERSION,)) + _encoder.encode(record)
 
 
 def decode(stored: bytes) -> Customer:
@@ -483,12 +482,13 @@ def _read(stored: bytes, decoder: msgspec.msgpack.Decoder[R], what: str) -> R:
         raise StateError(f"{what} has schema version {found}, this program reads {OLDEST} to {VERSION}: {StateError.WAY_OUT}")
     payload = memoryview(stored)[1:]
     try:
-        return decoder.decode(payload if stored[0] == VERSION else _of_version_1(payload))
+        return decoder.decode(_of_version_1(payload) if stored[0] == 1 else payload)
     except (msgspec.MsgspecError, OverflowError):
         raise StateError(f"{what} is damaged, or has a field that this program does not know: {StateError.WAY_OUT}") from None
 
 
 def _of_version_1(payload: memoryview) -> bytes:
+    """The fields as version 2 has them: the marks of events were whole numbers."""
     fields = _fields.decode(payload)
     marks = msgspec.convert(fields.get("seen", []), list[int])
     return _encoder.encode(fields | {"seen": b"".join([mark.to_bytes(MARK, "big") for mark in marks])})

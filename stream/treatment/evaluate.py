@@ -90,7 +90,7 @@ def _forget(turn: Turn) -> None:
                 customer.paused.pop(hold.hold_id, None)
     if customer.cases:
         # A case tells what its team has seen for as long as it is remembered what they were asked.
-        asked = {each.escalation_id for each in customer.escalations.values()}
+        asked = {each.escalation_id for each in customer.escalations.values() if each.body}
         for case in list(customer.cases.values()):
             if case.closed_at is not None and case.closed_at <= clock - HISTORY_KEPT and case.escalation_id not in asked:
                 del customer.cases[case.case_id]
