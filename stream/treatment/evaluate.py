@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream.tables.customer import Customer, Promise
+from stream.tables.customer import Customer
 from stream.treatment import commitments, effects, holds, ladder, orders, people, reminders, treatments
 from stream.treatment.ladder import Standing
 from stream.treatment.local_time import DAY
@@ -58,15 +58,6 @@ def erase(customer: Customer, moment: Moment) -> list[Said]:
         for account_id in paused.told:
             # Also where it is over: the account remembers whose it was.
             orders.pause(hold_id, account_id, paused, "resume", turn)
-    return turn.said
-
-
-def watch(promise: Promise, before: Promise | None, customer: Customer, moment: Moment) -> list[Said]:
-    """The order to report payments towards a promise, and to end the watch of one that it replaces."""
-    turn = Turn(customer, moment)
-    commitments.watch(promise, turn)
-    if before is not None and before.watched:
-        commitments.unwatch(before, turn)
     return turn.said
 
 

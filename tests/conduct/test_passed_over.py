@@ -12,6 +12,7 @@ import pytest
 from stream.agents import customers
 from stream.agents.customers import CustomersStep
 from stream.treatment.policy import Policy, default_text, load
+from stream.treatment.told import signals
 from tests.conduct.oracle import Said
 from tests.conduct.run import run_one
 
@@ -33,8 +34,8 @@ def said(seeds: range) -> list[list[Said]]:
 
 
 def look_after_every_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CustomersStep, "_calls_for_nothing", lambda *_: False)
-    monkeypatch.setattr(CustomersStep, "_stands", lambda *_: False)
+    monkeypatch.setattr(signals, "_calls_for_nothing", lambda *_: False)
+    monkeypatch.setattr(signals, "_stands", lambda *_: False)
 
 
 def look_whenever_the_clock_moves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +46,7 @@ def look_whenever_the_clock_moves(monkeypatch: pytest.MonkeyPatch) -> None:
         advance(step, clock, own)
         if step.clock > before:
             for customer_id in sorted({*step._rows, *step._live} - {own}):
-                step._evaluate(step._open(customer_id), "tick", b"")
+                step._evaluate(step._open(customer_id), step._moment("tick"))
 
     monkeypatch.setattr(CustomersStep, "_advance", to_all)
 
