@@ -10,44 +10,40 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
 from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from stream.agents import columns
-from stream.agents.accounts_outputs import Trigger, facts, means, signal, signal_id
-from stream.agents.accounts_words import ending, words_of
+from stream.agents.accounts_outputs import Trigger
+from stream.agents.accounts_profiles import described, ordered
+from stream.agents.accounts_voice import Voice
 from stream.agents.columns import AHEAD, Batch, Reader, ms_of
 from stream.contracts import account_orders, accounts, envelope
-from stream.contracts.account_facts import FactsPaymentRecord
 from stream.contracts.account_orders import AccountOrderRecord
 from stream.contracts.accounts import AccountRecord
 from stream.contracts.money import minor_units
-from stream.contracts.signals import ReasonRecord
-from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES, FactsChange, SignalStatus
+from stream.contracts.vocabulary import BILL_OUTCOMES, CATEGORIES
 from stream.detectors import arrears_clock, bounce_pressure, kernel, missed_bills, world
-from stream.detectors.base import NOTED, Finding, time_of
-from stream.detectors.levels import CAUSES, CHANGED, RAISED, SWITCHED_OFF, WITHDRAWN, severity_name
+from stream.detectors.base import time_of
+from stream.detectors.levels import severity_name
 from stream.detectors.outage_guard import KINDS, SWEEP, Episode, Guard, Payers, Verdict, to_sweep, with_outages
 from stream.detectors.registry import NAMES, SIGNS
-from stream.detectors.settings import CONFIG, config_of, versions
+from stream.detectors.settings import CONFIG, config_of
 from stream.engine import ticks
-from stream.engine.step import Drained, Output, Placement, Record, Refused
+from stream.engine.step import Drained, Placement, Record, Refused
 from stream.errors import BadRecord, Reason
 from stream.reference.return_codes import CLASSES
 from stream.reference.working_days import code_of, country_of
 from stream.tables import event as ev
-from stream.tables.account import CARD, EVIDENCE_DIRTY, KNOWN, MEANS_WANTED, NEVER, OVERDRAFT, REPAID, RING, WATCHED
-from stream.tables.accounts import DUPLICATES, UNDO_MISSES, AccountTable
+from stream.tables.account import CARD, EVIDENCE_DIRTY, KNOWN, NEVER, OVERDRAFT, REPAID, RING, WATCHED
+from stream.tables.accounts import AccountTable
 from stream.tables.event import EVENT
 from stream.tables.hashing import hash_column, hash_text, looks_plain, parse_amounts
-from stream.tables.notes import EventNote, Notes, Said
-from stream.tables.profile import Holder, Obligation, Pause, Profile, Watch
+from stream.tables.notes import EventNote, Notes
 
 STAGE: Final = "accounts"
 
@@ -68,13 +64,11 @@ class AccountsStep:
         self._world = world.bare()
         self._table = AccountTable()
         self._guard, self._payers = Guard(settings.outage_guard), Payers()
-        self._tallies: Counter[tuple[str, ...]] = Counter()
+        self._voice = Voice(self._table, settings)
         self._repeated: Counter[str] = Counter()
         """Records by topic that told nothing new, since the last drain."""
         self.configure(settings)
-        self._outputs: list[Output] = []
         self._findings, self._passing = kernel.scratch(1024)
-        self._means_wanted: set[int] = set()
         self._next_due: int | None = None
         self._next_due_known = True
         self._handlers: dict[str, Callable[[Sequence[Record]], list[Refused]]] = {
@@ -85,9 +79,8 @@ class AccountsStep:
 
     def configure(self, settings: Any) -> None:
         """Goes on under other settings. What was raised under the old ones stands until its account is next touched."""
-        self._settings = settings
         self._config = config_of(settings)
-        self._versions = versions(settings)
+        self._voice.configure(settings)
         self._guard.configure(settings.outage_guard)
         self._payers.configure(settings.outage_guard)
         self._settled = False
@@ -105,7 +98,7 @@ class AccountsStep:
         """Finds anew, after a restore or under other settings, what is derived from rows and settings."""
         self._settled = True
         table = self._table
-        self._means_wanted = set(np.flatnonzero(table.rows["flags"][: len(table.keys)] & MEANS_WANTED).tolist())
+        self._voice.look()
         for code in np.unique(table.rows["country"][: len(table.keys)]).tolist():
             self._world = world.with_country(self._world, country_of(code))
         self._world = with_outages(self._world, self._guard)._replace(payers=self._payers.array, patience=self._payers.patience)
@@ -120,14 +113,14 @@ class AccountsStep:
         reader = _READERS.get(topic)
         refused = self._apply_events(topic, reader, records) if reader else self._handlers[topic](records)
         if refused:
-            self._count(topic, "refused", len(refused))
+            self._table.count(topic, "refused", len(refused))
         return sorted(refused, key=lambda bad: bad.index)
 
     def drain(self) -> Drained:
         """What changed and what was said since the last drain."""
-        outputs, self._outputs = self._outputs, []
+        outputs, self._voice.outputs = self._voice.outputs, []
         repeated, self._repeated = self._repeated, Counter()
-        self._keep_tally()
+        self._table.keep_tally()
         return Drained(self._table.drain() + self._guard.drain() + self._payers.drain(), outputs, repeated)
 
     def next_due(self) -> int | None:
@@ -152,7 +145,7 @@ class AccountsStep:
 
     def counters(self) -> dict[str, int]:
         """Plain counts: `<topic>.<outcome>` over the life of the state, and how much is held now."""
-        self._keep_tally()
+        self._table.keep_tally()
         return {
             **self._table.partition.counters,
             "rows": len(self._table),
@@ -253,7 +246,7 @@ class AccountsStep:
             self._world = self._world._replace(payers=self._payers.array)
         found = self._process(events)
         duplicates = int(np.count_nonzero(events["outcome"]))
-        self._count(topic, "applied", len(events) - duplicates)
+        self._table.count(topic, "applied", len(events) - duplicates)
         if duplicates:
             self._repeated[topic] += duplicates
         watched = self._watched(events) if reader.topic == ev.PAYMENT else []
@@ -347,17 +340,17 @@ class AccountsStep:
         events = self._times(table.evidence["row"][to_sweep(table.evidence["bounces"], episode)].tolist(), clock)
         events["guard"] = SWEEP
         for finding in kernel.findings_of(self._process(events)):
-            self._say(finding, trigger)
+            self._voice.finding(finding, trigger)
 
     def _note(self, verdict: Verdict) -> None:
-        self._count("outages", verdict.result, 1)
-        self._tallies["outages", verdict.kind, verdict.result] += 1
+        self._table.count("outages", verdict.result, 1)
+        self._voice.tallies["outages", verdict.kind, verdict.result] += 1
 
     def take_tallies(self) -> dict[tuple[str, ...], int]:
         """What has been counted for metrics since the last call: `("signals", detector, severity, status)` for each holder,
         `("outages", kind, result)` and `("unknown_codes", scheme)`.
         """
-        tallies, self._tallies = dict(self._tallies), Counter()
+        tallies, self._voice.tallies = dict(self._voice.tallies), Counter()
         return tallies
 
     # --- what findings rest on ------------------------------------------------------------------------------
@@ -373,8 +366,8 @@ class AccountsStep:
         events = batch.events
         if reader.topic == ev.BOUNCE:
             for index in np.flatnonzero((events["kind"] == 0) & (events["outcome"] == ev.APPLIED)).tolist():
-                self._count("bounces", "unknown_code", 1)
-                self._tallies["unknown_codes", batch.records[index].scheme] += 1
+                self._table.count("bounces", "unknown_code", 1)
+                self._voice.tallies["unknown_codes", batch.records[index].scheme] += 1
 
     def _keep_note(self, reader: Reader, event: Any, record: Any) -> None:
         """Words for an event that a slot of evidence now holds."""
@@ -423,137 +416,12 @@ class AccountsStep:
                 source.timestamp,
             )
             if kind == 1:
-                self._tell_payment(int(batch.events[index]["row"]), record, trigger)
+                self._voice.payment(int(batch.events[index]["row"]), record, trigger)
             else:
                 finding = told[number]
                 if finding.passing:
                     trigger = trigger._replace(id=f"{trigger.id}/time", event_id=None, at=finding.at, logged=0)
-                self._say(finding, trigger)
-
-    def _tell_payment(self, number: int, record: Any, trigger: Trigger) -> None:
-        payment = FactsPaymentRecord(
-            event_id=record.event_id,
-            occurred_at=record.occurred_at,
-            amount=record.amount,
-            currency=record.currency,
-            direction=record.direction,
-            category=record.category,
-            obligation_id=record.obligation_id,
-        )
-        booked = record.status == "booked"
-        payments = (payment,) if booked else ()
-        if record.corrects or not booked:
-            gone = msgspec.structs.replace(payment, event_id=record.corrects or record.event_id, reversed=True)
-            payments = (gone, *payments)
-        profile = self._table.profile(number)
-        account_id = self._table.key_of(number).decode()
-        for holder in profile.holders:
-            self._outputs.append(facts("payment", account_id, profile, holder, trigger, trigger.at, payments=payments))
-
-    # --- findings -------------------------------------------------------------------------------------------
-
-    def _say(self, finding: Finding, trigger: Trigger) -> None:
-        """Turns a finding into signals for the holders, and into facts where these changed by it."""
-        number = finding.row
-        if finding.action != NOTED:
-            self._signal_all(finding, trigger)
-        if finding.action == RAISED:
-            self._want_means(number)
-        if finding.detector == arrears_clock.DETECTOR:
-            # As it was at the finding: the row may have taken further events of the chunk in.
-            off = finding.cause == SWITCHED_OFF and finding.action == WITHDRAWN
-            standing = arrears_clock.Standing() if off else arrears_clock.standing_of(finding)
-            profile, account_id = self._table.profile(number), self._table.key_of(number).decode()
-            for holder in profile.holders:
-                self._outputs.append(facts("arrears", account_id, profile, holder, trigger, finding.clock, standing=standing))
-
-    def _signal_all(self, finding: Finding, trigger: Trigger) -> None:
-        """Says a finding to the holders; without holders it waits in the notes."""
-        number, detector = finding.row, finding.detector
-        words = self._table.notes_of(number)
-        self._count(SIGNS[detector][0], ("", "raised", "changed", "withdrawn")[finding.action], 1)
-        if finding.action == WITHDRAWN:
-            said = msgspec.structs.replace(words.said.pop(detector), score=finding.score)
-            self._withdraw(number, detector, said, list(said.told), CAUSES[finding.cause], trigger)
-            return
-        events = [words.events[event] for event in finding.events[: finding.listed] if event in words.events]
-        told = words_of(finding, events, trigger.at, self._settings)
-        before = words.said.get(detector)
-        said = words.said[detector] = Said(
-            finding.start,
-            trigger.at,
-            finding.severity,
-            finding.score,
-            finding.expires,
-            told.reasons,
-            told.would_clear,
-            dict(before.told) if before else {},
-            told.proposes_hold,
-        )
-        if finding.action == CHANGED:
-            for customer_id in said.told:
-                self._signal("changed", number, customer_id, detector, said, said.reasons, trigger)
-        self._raise(number, detector, said, trigger)
-
-    def _raise(self, number: int, detector: int, said: Said, trigger: Trigger) -> None:
-        """Says an open signal to the holders who have not heard it."""
-        account_id = self._table.key_of(number).decode()
-        for holder in self._table.profile(number).holders:
-            if holder.customer_id not in said.told:
-                said.told[holder.customer_id] = signal_id(account_id, holder, detector, said.start)
-                self._signal("raised", number, holder.customer_id, detector, said, said.reasons, trigger)
-
-    def _withdraw(self, number: int, detector: int, said: Said, customers: list[str], why: str, trigger: Trigger) -> None:
-        rest: tuple[ReasonRecord, ...] = () if why in ("left", "erased") else said.reasons
-        reasons = (ending(why, said.score, trigger.event_id), *rest)
-        for customer_id in customers:
-            self._signal("withdrawn", number, customer_id, detector, said, reasons, trigger)
-
-    def _signal(
-        self,
-        status: SignalStatus,
-        number: int,
-        customer_id: str,
-        sign: int,
-        said: Said,
-        reasons: tuple[ReasonRecord, ...],
-        trigger: Trigger,
-    ) -> None:
-        version = self._versions[SIGNS[sign][0]]
-        self._tallies["signals", SIGNS[sign][0], severity_name(said.severity), status] += 1
-        account_id = self._table.key_of(number).decode()
-        self._outputs.append(signal(status, account_id, customer_id, sign, version, said, reasons, trigger))
-
-    # --- facts ----------------------------------------------------------------------------------------------
-
-    def _want_means(self, number: int) -> None:
-        """Has the account's means told at the next tick, when they rest on the same records whatever the chunks were."""
-        self._table.rows["flags"][number] |= MEANS_WANTED
-        self._means_wanted.add(number)
-
-    def _tell_means(self, trigger: Trigger) -> None:
-        table = self._table
-        for number in sorted(self._means_wanted, key=table.key_of):
-            table.rows["flags"][number] &= ~MEANS_WANTED
-            table.touch(number)
-            profile = table.profile(number)
-            for holder in profile.holders:
-                self._tell_facts("means", number, profile, holder, trigger)
-        self._means_wanted.clear()
-
-    def _tell_facts(
-        self, change: FactsChange, number: int, profile: Profile, holder: Holder, trigger: Trigger, *, removed: bool = False
-    ) -> None:
-        """Tells a holder all that is known of the account. Not while a chunk of events is applied."""
-        row, account_id, clock = self._table.rows[number], self._table.key_of(number).decode(), self.clock
-        if removed:
-            self._outputs.append(facts(change, account_id, profile, holder, trigger, trigger.at, removed=True))
-            return
-        standing = arrears_clock.Standing()
-        if int(self._config[0]["enabled"][arrears_clock.DETECTOR]):
-            standing = arrears_clock.standing_at(row, self._table.evidence[int(row["evidence"])]["arrears"], clock)
-        means_ = means(row, profile, time_of(clock).date())
-        self._outputs.append(facts(change, account_id, profile, holder, trigger, clock, standing=standing, means=means_))
+                self._voice.finding(finding, trigger)
 
     # --- accounts, orders, ticks ----------------------------------------------------------------------------
 
@@ -581,11 +449,11 @@ class AccountsStep:
             number = table.add(key)
         before = table.profile(number)
         if before.holders and at < before.updated_at:
-            self._count("accounts", "stale", 1)
+            self._table.count("accounts", "stale", 1)
             self._repeated["accounts"] += 1
             return
-        self._count("accounts", "applied", 1)
-        after = _profile_of(account, at, before)
+        self._table.count("accounts", "applied", 1)
+        after = described(account, at, before)
         if not table.set_profile(number, after):
             return
         self._describe(number, account)
@@ -594,19 +462,19 @@ class AccountsStep:
         trigger = Trigger("accounts", f"{account.account_id}/{at}", at, trace, logged=record.timestamp)
         self._recount(number, trigger)
         for holder in after.holders:
-            self._tell_facts("profile", number, after, holder, trigger)
+            self._voice.facts("profile", number, after, holder, trigger)
         staying = {holder.customer_id for holder in after.holders}
         words = table.notes.get(number)
         for detector, said in sorted(words.said.items()) if words else ():
             gone = [customer_id for customer_id in said.told if customer_id not in staying]
-            self._withdraw(number, detector, said, gone, "left", trigger)
+            self._voice.withdraw(number, detector, said, gone, "left", trigger)
             for customer_id in gone:
                 del said.told[customer_id]
-            self._raise(number, detector, said, trigger)
+            self._voice.raise_to_all(number, detector, said, trigger)
             table.touch(number, EVIDENCE_DIRTY)
         for holder in before.holders:
             if holder.customer_id not in staying:
-                self._tell_facts("profile", number, after, holder, trigger, removed=True)
+                self._voice.facts("profile", number, after, holder, trigger, removed=True)
 
     def _describe(self, number: int, account: AccountRecord) -> None:
         """Writes into the row what detectors need of the account's record."""
@@ -635,7 +503,7 @@ class AccountsStep:
         number = self._table.find(key)
         if number < 0:
             return
-        self._count("accounts", "erased", 1)
+        self._table.count("accounts", "erased", 1)
         profile, account_id = self._table.profile(number), key.decode()
         trigger = Trigger(
             "accounts",
@@ -646,11 +514,11 @@ class AccountsStep:
         )
         words = self._table.notes.get(number, Notes({}, {}))
         for detector, said in sorted(words.said.items()):
-            self._withdraw(number, detector, said, list(said.told), "erased", trigger)
+            self._voice.withdraw(number, detector, said, list(said.told), "erased", trigger)
         for holder in profile.holders:
-            self._outputs.append(facts("erased", account_id, profile, holder, trigger, trigger.at, removed=True))
+            self._voice.facts("erased", number, profile, holder, trigger, removed=True)
         self._table.erase(number)
-        self._means_wanted.discard(number)
+        self._voice.means_wanted.discard(number)
         self._next_due_known = False
 
     def _apply_orders(self, records: Sequence[Record]) -> list[Refused]:
@@ -672,17 +540,17 @@ class AccountsStep:
         number = table.find(key)
         if number < 0:
             if order.kind in ("resume", "unwatch_promise"):
-                self._count("account-orders", "applied", 1)
+                self._table.count("account-orders", "applied", 1)
                 return  # of an account that was erased, or never known, there is nothing to end
             number = table.add(key)
         if self._is_redelivered(number, order):
-            self._count("account-orders", "duplicate", 1)
+            self._table.count("account-orders", "duplicate", 1)
             self._repeated["account-orders"] += 1
             return
-        self._count("account-orders", "applied", 1)
+        self._table.count("account-orders", "applied", 1)
         table.touch(number)
         before = table.profile(number)
-        after = _ordered(before, order, at)
+        after = ordered(before, order, at)
         watched = WATCHED if after.watches else 0
         table.rows["flags"][number] = int(table.rows[number]["flags"]) & ~WATCHED | watched
         if not table.set_profile(number, after) or after.pauses == before.pauses:
@@ -691,7 +559,7 @@ class AccountsStep:
         self._pause(number, order, at)
         self._recount(number, trigger)
         for holder in after.holders:
-            self._tell_facts("pause", number, after, holder, trigger)
+            self._voice.facts("pause", number, after, holder, trigger)
 
     def _pause(self, number: int, order: AccountOrderRecord, at: int) -> None:
         """Pauses the counting of days past due, or lets it go on, where the account is or may be an own credit product."""
@@ -716,7 +584,7 @@ class AccountsStep:
         events["row"], events["topic"] = number, ev.TIME
         events["at"] = events["clock"] = self.clock
         for finding in kernel.findings_of(self._process(events)):
-            self._say(finding, trigger)
+            self._voice.finding(finding, trigger)
 
     def _is_redelivered(self, number: int, order: AccountOrderRecord) -> bool:
         if order.kind in ("watch_promise", "unwatch_promise"):
@@ -780,9 +648,9 @@ class AccountsStep:
         events = self._times(numbers, clock)
         events["kind"] = ev.LIVE if live else 0
         for finding in kernel.findings_of(self._process(events)) if numbers else ():
-            self._say(finding, trigger)
-        if self._means_wanted:
-            self._tell_means(trigger)
+            self._voice.finding(finding, trigger)
+        if self._voice.means_wanted:
+            self._voice.means(trigger)
 
     def _times(self, numbers: Collection[int], clock: int) -> npt.NDArray[Any]:
         """The passing of time for some accounts."""
@@ -793,73 +661,3 @@ class AccountsStep:
         events["at"] = clock
         events["clock"] = clock
         return events
-
-    # --- counting -------------------------------------------------------------------------------------------
-
-    def _count(self, what: str, outcome: str, number: int) -> None:
-        counters = self._table.partition.counters
-        name = f"{what}.{outcome}"
-        counters[name] = counters.get(name, 0) + number
-
-    def _keep_tally(self) -> None:
-        tally = self._table.tally
-        for index, name in ((DUPLICATES, "duplicate"), (UNDO_MISSES, "undo_missed")):
-            if tally[index]:
-                self._count("events", name, int(tally[index]))
-                tally[index] = 0
-
-
-def _profile_of(account: AccountRecord, at: int, before: Profile) -> Profile:
-    joined = {holder.customer_id: holder.joined for holder in before.holders}
-    staying = {holder.customer_id for holder in account.holders}
-    return Profile(
-        at,
-        account.product,
-        account.currency,
-        account.country,
-        account.time_zone,
-        account.status,
-        account.outstanding,
-        tuple(Holder(holder.customer_id, holder.role, joined.get(holder.customer_id, at)) for holder in account.holders),
-        tuple(
-            Obligation(
-                one.obligation_id,
-                one.category,
-                one.counterparty_id,
-                one.amount_due,
-                one.currency,
-                one.due_day,
-                one.due_date.isoformat() if one.due_date else None,
-            )
-            for one in account.obligations or ()
-        ),
-        # Of somebody who holds the account no more, perhaps because they were erased, no pause that is over is remembered.
-        tuple(one for one in before.pauses if one.customer_id in staying or one.until is None or one.until > at),
-        before.watches,
-        None if account.apr is None else _percent(account.apr),
-    )
-
-
-def _percent(rate: float | str) -> str:
-    """A rate as a decimal string: one that came as a number has at most six decimals."""
-    if isinstance(rate, str):
-        return rate
-    text = format(Decimal(repr(rate)).quantize(Decimal("0.000001"), ROUND_DOWN), "f")
-    return text.rstrip("0").rstrip(".")
-
-
-def _ordered(profile: Profile, order: AccountOrderRecord, at: int) -> Profile:
-    """The profile once an order is carried out. `resume` and `unwatch_promise` name the order that they
-    end.
-    """
-    pauses = tuple(pause for pause in profile.pauses if pause.order_id != order.order_id)
-    watches = tuple(watch for watch in profile.watches if watch.order_id != order.order_id)
-    if order.kind == "pause":
-        since = ms_of(order.from_) if order.from_ else at
-        until = ms_of(order.until) if order.until else None
-        pauses += (Pause(order.order_id, order.customer_id, order.hold_kind or "dispute", since, until),)
-    elif order.kind == "watch_promise":
-        watches += (Watch(order.order_id, order.customer_id, order.promise_id or order.order_id),)
-    if order.kind in ("pause", "resume"):
-        return msgspec.structs.replace(profile, pauses=pauses)
-    return msgspec.structs.replace(profile, watches=watches)

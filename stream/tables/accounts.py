@@ -80,6 +80,21 @@ class AccountTable:
         self._partition_written: bytes = b""
         self._free_from(1)
 
+    # --- counting -------------------------------------------------------------------------------------------
+
+    def count(self, what: str, outcome: str, number: int) -> None:
+        """Adds to what is counted over the life of the state, `<what>.<outcome>`."""
+        counters = self.partition.counters
+        name = f"{what}.{outcome}"
+        counters[name] = counters.get(name, 0) + number
+
+    def keep_tally(self) -> None:
+        """Takes what compiled code has counted over into the counters."""
+        for index, name in ((DUPLICATES, "duplicate"), (UNDO_MISSES, "undo_missed")):
+            if self.tally[index]:
+                self.count("events", name, int(self.tally[index]))
+                self.tally[index] = 0
+
     # --- finding --------------------------------------------------------------------------------------------
 
     @property
