@@ -144,8 +144,8 @@ def denied(call: Callable[[], object]) -> str:
     return ""
 
 
-def expect_denial(bank: Bank, user: str, right: Right, call: Callable[[], object]) -> None:
-    """Without the right the call names it, and nothing else."""
+def expect_denial(bank: Bank, user: str, right: Right, call: Callable[[], object]) -> str:
+    """Without the right the call names it, and nothing else; what it says."""
     bank.withdraw(user, right)
     try:
         said = wait_until(lambda: denied(call), 20, f"a refusal without {right}")
@@ -155,6 +155,7 @@ def expect_denial(bank: Bank, user: str, right: Right, call: Callable[[], object
     assert right.operation in said
     others = {each.name for each in rights(Role(user), bank.settings)} - {right.name}
     assert not {name for name in others if name in said.replace(",", "").split()}, said
+    return said
 
 
 def bring_trouble(bank: Bank, number: int) -> None:
@@ -296,5 +297,7 @@ def test_who_redrives_needs_each_right_and_is_told_what_was_sent(bank: Bank) -> 
         bank.ews(Role.DLQ, "dlq", "redrive", "--reason", "mispartitioned", "--yes")
 
     redrive()
+    told: list[str] = []
     for right in rights(Role.DLQ, bank.settings):
-        expect_denial(bank, Role.DLQ.value, right, redrive)
+        told.append(expect_denial(bank, Role.DLQ.value, right, redrive))
+    assert any("nothing was sent" in each for each in told), "of a refusal in the middle of it"
