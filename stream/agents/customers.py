@@ -81,7 +81,7 @@ class CustomersStep:
         """Customers with a profile: of them the breaker's share is taken."""
         self._tallies: Counter[tuple[str, ...]] = Counter()
         self._repeated: Counter[str] = Counter()
-        """Records by topic that told nothing new, since the last drain."""
+        """Records by topic that were known before, or older than what is known, since the last drain."""
 
     def configure(self, policy: Policy, contact_from: datetime | None = None) -> None:
         """Goes on under another policy: those who wait for a nudge or have one are looked at anew as the clock next moves, and
@@ -225,12 +225,13 @@ class CustomersStep:
         for turn in turns:
             self._say(turn.said)
             self._tallies.update(turn.counted)
-        if new:
-            moment.told = new is not told.SAME
+        if new is told.NEW or new is told.SAME:
+            moment.told = new is told.NEW
             since = logged_of(record.headers) if topic in OURS else record.timestamp
             self._evaluate(customer, moment, since)
             return
-        self._repeated[topic] += 1
+        if new is told.REPEATED:
+            self._repeated[topic] += 1
         if told.is_due(customer, self._partition.clock):
             self._evaluate(customer, self._moment("tick"))
         elif customer.due is not None and customer.due != self._due.get(customer_id):
@@ -381,7 +382,7 @@ def _kind_of(topic: str, record: Any) -> tuple[str, ...]:
 class _Topic(NamedTuple):
     decode: Callable[[bytes], Any]
     time_of: Callable[[Any], datetime]
-    tell: Callable[[Customer, Any, Moment, list[Turn]], told.New]
+    tell: Callable[[Customer, Any, Moment, list[Turn]], told.Told]
 
 
 _TOPICS: Final[dict[str, _Topic]] = {

@@ -297,7 +297,5 @@ def test_who_redrives_needs_each_right_and_is_told_what_was_sent(bank: Bank) -> 
         bank.ews(Role.DLQ, "dlq", "redrive", "--reason", "mispartitioned", "--yes")
 
     redrive()
-    told: list[str] = []
-    for right in rights(Role.DLQ, bank.settings):
-        told.append(expect_denial(bank, Role.DLQ.value, right, redrive))
+    told = [expect_denial(bank, Role.DLQ.value, right, redrive) for right in rights(Role.DLQ, bank.settings)]
     assert any("nothing was sent" in each for each in told), "of a refusal in the middle of it"

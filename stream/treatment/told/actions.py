@@ -5,13 +5,13 @@ from __future__ import annotations
 from stream.contracts.operator_actions import OperatorActionRecord
 from stream.tables.customer import MAX_SNOOZES, Customer, Partition, first_time
 from stream.treatment.local_time import to_ms, to_ms_or_none
-from stream.treatment.told import New
+from stream.treatment.told import NEW, REPEATED, Told
 from stream.treatment.turn import Moment, Turn
 
 
-def tell(customer: Customer, event: OperatorActionRecord, moment: Moment, turns: list[Turn]) -> New:
+def tell(customer: Customer, event: OperatorActionRecord, moment: Moment, turns: list[Turn]) -> Told:
     """A word on one customer."""
-    return operate(customer, event)
+    return NEW if operate(customer, event) else REPEATED
 
 
 def operate(of: Customer | Partition, event: OperatorActionRecord) -> bool:

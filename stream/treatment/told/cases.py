@@ -5,14 +5,14 @@ from __future__ import annotations
 from stream.contracts.cases import CaseRecord
 from stream.tables.customer import MAX_CASES, Case, Customer, first_time
 from stream.treatment.local_time import to_ms
-from stream.treatment.told import New
+from stream.treatment.told import NEW, REPEATED, Told
 from stream.treatment.turn import Moment, Turn
 
 
-def tell(customer: Customer, event: CaseRecord, moment: Moment, turns: list[Turn]) -> New:
+def tell(customer: Customer, event: CaseRecord, moment: Moment, turns: list[Turn]) -> Told:
     """A case that was opened, moved on or closed."""
     if not first_time(customer, "cases", event.event_id):
-        return False
+        return REPEATED
     at = to_ms(event.occurred_at)
     known = customer.cases.get(event.case_id)
     if known is not None and known.at > at:
@@ -24,7 +24,7 @@ def tell(customer: Customer, event: CaseRecord, moment: Moment, turns: list[Turn
         if answers:
             known.escalation_id = event.escalation_id or ""
             _answered(customer, known)
-        return earlier or answers
+        return NEW if earlier or answers else REPEATED
     opened_at = min(known.opened_at, at) if known is not None else at
     closed_at = at if event.status == "closed" else None
     escalation_id = event.escalation_id or (known.escalation_id if known is not None else "")
@@ -38,7 +38,7 @@ def tell(customer: Customer, event: CaseRecord, moment: Moment, turns: list[Turn
         else:
             customer.overflow = True
             del customer.cases[next(reversed(customer.cases))]
-    return True
+    return NEW
 
 
 def _answered(customer: Customer, case: Case) -> None:

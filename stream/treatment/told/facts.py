@@ -19,16 +19,16 @@ from stream.tables.customer import (
 )
 from stream.treatment import effects, reminders
 from stream.treatment.local_time import to_ms, to_ms_or_none
-from stream.treatment.told import SAME, New
+from stream.treatment.told import NEW, SAME, Told
 from stream.treatment.turn import OWN_CREDIT, Moment, Turn
 
 
-def tell(customer: Customer, event: AccountFactsRecord, moment: Moment, turns: list[Turn]) -> New:
+def tell(customer: Customer, event: AccountFactsRecord, moment: Moment, turns: list[Turn]) -> Told:
     """An account as it is now, with what was paid; or that the customer holds it no more."""
     if event.removed:
         if customer.accounts.pop(event.account_id, None) is not None and event.account_id not in customer.left:
             customer.left = [*customer.left, event.account_id][-MAX_ACCOUNTS :]
-        return True
+        return NEW
     if event.account_id in customer.left:
         customer.left.remove(event.account_id)
     pauses = [
@@ -54,7 +54,7 @@ def tell(customer: Customer, event: AccountFactsRecord, moment: Moment, turns: l
         del customer.accounts[oldest.account_id]
     _payments(customer, event, moment)
     same = known is not None and known.pauses == account.pauses and known.role == account.role
-    return SAME if same and customer.holds == {} else True
+    return SAME if same and not customer.holds else NEW
 
 
 def _payments(customer: Customer, event: AccountFactsRecord, moment: Moment) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from stream.contracts.holds import HoldRecord
 from stream.tables.customer import MAX_HOLDS, Customer, first_time
 from stream.treatment import holds
-from stream.treatment.told import New
+from stream.treatment.told import NEW, REPEATED, Told
 from stream.treatment.turn import Moment, Turn
 
 
-def tell(customer: Customer, event: HoldRecord, moment: Moment, turns: list[Turn]) -> New:
+def tell(customer: Customer, event: HoldRecord, moment: Moment, turns: list[Turn]) -> Told:
     """A hold as it was last told."""
     if not first_time(customer, "holds", event.event_id):
-        return False
+        return REPEATED
     hold = holds.told(event, customer.holds.get(event.hold_id))
     if hold is None:
-        return False
+        return REPEATED
     customer.holds[event.hold_id] = hold
     bound(customer, moment)
-    return True
+    return NEW
 
 
 def bound(customer: Customer, moment: Moment) -> None:

@@ -11,7 +11,7 @@ from stream.tables.customer import MAX_CONTACTS, MAX_PROMISES, Contact, Customer
 from stream.treatment import commitments
 from stream.treatment.evaluate import HISTORY_KEPT
 from stream.treatment.local_time import DAY, to_ms
-from stream.treatment.told import New, holds
+from stream.treatment.told import NEW, REPEATED, Told, holds
 from stream.treatment.turn import Moment, Turn
 
 REACHED: Final = frozenset({"delivered", "opened", "clicked", "conversation", "promise"})
@@ -31,10 +31,10 @@ HOLDS_FROM_OUTCOMES: Final = frozenset({"complaint", "dispute", "represented"})
 """What a customer may say that holds contact at once, until the holds feed has caught up."""
 
 
-def tell(customer: Customer, event: ContactOutcomeRecord, moment: Moment, turns: list[Turn]) -> New:
+def tell(customer: Customer, event: ContactOutcomeRecord, moment: Moment, turns: list[Turn]) -> Told:
     """What came of a contact, and what the customer said in it."""
     if not first_time(customer, "contact-outcomes", event.event_id):
-        return False
+        return REPEATED
     at = to_ms(event.occurred_at)
     if event.direction == "inbound" or event.outcome in ANSWERS:
         customer.responded_at = max(customer.responded_at, at)
@@ -60,7 +60,7 @@ def tell(customer: Customer, event: ContactOutcomeRecord, moment: Moment, turns:
         holds.bound(customer, moment)
     if event.promise is not None:
         _promise(customer, event.promise, at, moment, turns)
-    return True
+    return NEW
 
 
 def _promise(customer: Customer, told: PromiseRecord, at: int, moment: Moment, turns: list[Turn]) -> None:

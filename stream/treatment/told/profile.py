@@ -7,14 +7,14 @@ from stream.contracts.vocabulary import DAYS
 from stream.tables.customer import Customer, Profile, Quiet
 from stream.treatment.local_time import to_ms
 from stream.treatment.policy import minutes
-from stream.treatment.told import New
+from stream.treatment.told import NEW, REPEATED, Told
 from stream.treatment.turn import Moment, Turn
 
 
-def tell(customer: Customer, event: CustomerRecord, moment: Moment, turns: list[Turn]) -> New:
+def tell(customer: Customer, event: CustomerRecord, moment: Moment, turns: list[Turn]) -> Told:
     """The newest record counts."""
     if customer.profile is not None and to_ms(event.updated_at) < customer.profile.updated_at:
-        return False
+        return REPEATED
     customer.profile = Profile(
         updated_at=to_ms(event.updated_at),
         jurisdiction=event.jurisdiction,
@@ -34,4 +34,4 @@ def tell(customer: Customer, event: CustomerRecord, moment: Moment, turns: list[
         vulnerabilities=list(event.vulnerabilities or ()),
         segment=event.segment or "",
     )
-    return True
+    return NEW

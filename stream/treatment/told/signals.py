@@ -7,16 +7,16 @@ from stream.tables.customer import MAX_SIGNALS, Customer, OpenSignal, first_time
 from stream.treatment.ladder import target
 from stream.treatment.local_time import DAY, LATEST, to_ms
 from stream.treatment.policy import Ladder
-from stream.treatment.told import SAME, New, is_due
+from stream.treatment.told import KEPT, NEW, REPEATED, SAME, Told, is_due
 from stream.treatment.turn import SEVERITY_ORDER, SPOKEN_OF, Moment, Turn, keep_reasons
 
 
-def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Turn]) -> New:
+def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Turn]) -> Told:
     """A signal that was raised, changed or withdrawn; nothing new where it calls for what was called for before."""
     at = to_ms(event.occurred_at)
     what = (event.status, event.severity, event.proposes_hold or "", str(at))
     if not first_time(customer, "signals", event.signal_id, *what):
-        return False
+        return REPEATED
     if event.status == "withdrawn":
         gone = customer.signals.pop(event.signal_id, None)
         customer.cleared_at = max(customer.cleared_at, at)
@@ -26,10 +26,10 @@ def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Tu
         if gone is None:
             return SAME
         if not gone.rose_at and _is_low(gone) and _stands(customer) and not is_due(customer, moment.clock):
-            return False
-        return True if gone.proposes_hold else SAME
+            return KEPT
+        return NEW if gone.proposes_hold else SAME
     if event.signal_id in customer.gone:
-        return False  # an id is never raised again: this was said before it was taken back
+        return REPEATED  # an id is never raised again: this was said before it was taken back
     known = customer.signals.get(event.signal_id)
     if known is not None and known.at > at:
         known.started = min(known.started, at)
@@ -58,9 +58,9 @@ def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Tu
         del customer.signals[mildest.signal_id]
     told = customer.signals.get(event.signal_id)
     if told is not None and _calls_for_nothing(customer, known, told, moment):
-        return False
+        return KEPT
     proposed = event.proposes_hold or (known is not None and known.proposes_hold)
-    return True if proposed else SAME
+    return NEW if proposed else SAME
 
 
 def _calls_for_nothing(customer: Customer, known: OpenSignal | None, told: OpenSignal, moment: Moment) -> bool:

@@ -678,6 +678,16 @@ def test_a_severity_that_flaps_does_neither() -> None:
     assert [each["treatment"] for each in said.nudges()] == ["bounce_explained"]
 
 
+def test_a_sign_in_other_words_is_no_repetition_and_one_that_comes_twice_is() -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.signal(START, severity="high")
+    bank.signal(START + hours(1), severity="high", status="changed", score=1.7)
+    assert not bank.run().drained.repeated
+    bank.written.append(bank.written[-1])
+    assert bank.run().drained.repeated == {"signals": 1}
+
+
 def test_one_step_down_is_a_run_of_clear_days_and_a_sign_in_between_starts_it_anew() -> None:
     bank = Bank()
     bank.customer(START)
