@@ -363,7 +363,7 @@ def _let_go(customer: Customer) -> None:
     At once, and not when rows are next drained: else what is remembered would depend on when that was.
     """
     if customer.profile is None and table.is_bare(customer):
-        customer.seen, customer.gone, customer.cleared_at, customer.left = b"", {}, 0, []
+        customer.seen, customer.policy, customer.gone, customer.cleared_at, customer.left = b"", "", {}, 0, []
 
 
 def _kind_of(topic: str, record: Any) -> tuple[str, ...]:

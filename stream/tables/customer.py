@@ -421,6 +421,8 @@ class Customer(_Stored):
     """How many orders to watch payments, or no longer, have been given: no two are the same record."""
     due: int | None = None
     """When the passing of time alone will change something."""
+    policy: str = ""
+    """The version of the policy under which the customer was last looked at."""
     seen: bytes = b""
     """Marks of the event ids last applied, `MARK` bytes each."""
 
@@ -429,7 +431,8 @@ def is_bare(customer: Customer) -> bool:
     """Whether nothing is remembered but the ids of events, and of signals and accounts that are gone."""
     if customer.profile is not None or customer.signals or customer.accounts:
         return False
-    return msgspec.structs.replace(customer, seen=b"", gone={}, cleared_at=0, left=[], orders=0) == Customer(customer.customer_id)
+    rest = msgspec.structs.replace(customer, seen=b"", policy="", gone={}, cleared_at=0, left=[], orders=0)
+    return rest == Customer(customer.customer_id)
 
 
 class Breaker(_Stored):

@@ -34,6 +34,7 @@ def evaluate(customer: Customer, moment: Moment) -> Turn:
     treatments.treat(turn)
     people.escalate(turn)
     effects.conclude(turn)
+    customer.policy = turn.policy.version
     _look_again(turn)
     return turn
 

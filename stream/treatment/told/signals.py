@@ -25,7 +25,7 @@ def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Tu
             del customer.gone[next(iter(customer.gone))]
         if gone is None:
             return SAME
-        if not gone.rose_at and _is_low(gone) and _stands(customer) and not is_due(customer, moment.clock):
+        if not gone.rose_at and _is_low(gone) and _stands(customer) and _looked_at(customer, moment):
             return KEPT
         return NEW if gone.proposes_hold else SAME
     if event.signal_id in customer.gone:
@@ -66,7 +66,7 @@ def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Tu
 def _calls_for_nothing(customer: Customer, known: OpenSignal | None, told: OpenSignal, moment: Moment) -> bool:
     """Whether a signal leads to nothing now that was not so before it: only to another look once it expires."""
     due = min(customer.due or LATEST, told.expires_at or LATEST)
-    if due <= moment.clock:
+    if due <= moment.clock or not _looked_at(customer, moment):
         return False
     if known is not None:
         same = known.at >= (moment.contact_from or 0) and _calls_for_the_same(known, told, customer, moment.policy.ladder)
@@ -76,6 +76,11 @@ def _calls_for_nothing(customer: Customer, known: OpenSignal | None, told: OpenS
     if same and due < LATEST:
         customer.due = due
     return same
+
+
+def _looked_at(customer: Customer, moment: Moment) -> bool:
+    """Whether all that was known before has been looked at, under the policy that is in force."""
+    return customer.policy == moment.policy.version and not is_due(customer, moment.clock)
 
 
 def _calls_for_the_same(known: OpenSignal, told: OpenSignal, customer: Customer, ladder: Ladder) -> bool:

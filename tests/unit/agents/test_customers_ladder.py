@@ -688,6 +688,22 @@ def test_a_sign_in_other_words_is_no_repetition_and_one_that_comes_twice_is() ->
     assert bank.run().drained.repeated == {"signals": 1}
 
 
+@pytest.mark.parametrize("told", ["changed", "withdrawn"])
+def test_whatever_is_told_after_the_policy_has_changed_lets_the_customer_be_looked_at_under_the_new_one(told: str) -> None:
+    bank = Bank()
+    bank.customer(START)
+    bank.signal(START, severity="low")
+    bank.signal(START, "S2", severity="low")
+    step = bank.run().step
+    assert (known(bank.run()).rung, known(bank.run()).policy) == (1, POLICY.version)
+    ladder = POLICY.ladder.model_copy(update={"target_low": 2})
+    step.configure(POLICY.model_copy(update={"version": "stricter", "ladder": ladder}))
+    after = Bank()
+    after.signal(START + days(4), "S2", severity="low", status=told, score=1.7)
+    said = after.run(step)
+    assert (known(said).rung, known(said).policy) == (2, "stricter")
+
+
 def test_one_step_down_is_a_run_of_clear_days_and_a_sign_in_between_starts_it_anew() -> None:
     bank = Bank()
     bank.customer(START)
