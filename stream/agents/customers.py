@@ -89,6 +89,7 @@ class CustomersStep:
         """
         self._policy = policy
         self._contact_from = None if contact_from is None else to_ms(contact_from)
+        self._under = Moment(0, policy, contact_from=self._contact_from).under
 
     # --- the protocol
 
@@ -225,15 +226,16 @@ class CustomersStep:
         for turn in turns:
             self._say(turn.said)
             self._tallies.update(turn.counted)
+        changed = customer.under != self._under
         if new is told.NEW or new is told.SAME:
-            moment.told = new is told.NEW
+            moment.told = changed or new is told.NEW
             since = logged_of(record.headers) if topic in OURS else record.timestamp
             self._evaluate(customer, moment, since)
             return
         if new is told.REPEATED:
             self._repeated[topic] += 1
-        if told.is_due(customer, self._partition.clock):
-            self._evaluate(customer, self._moment("tick"))
+        if changed or told.is_due(customer, self._partition.clock):
+            self._evaluate(customer, self._moment("tick", told=changed))
         elif customer.due is not None and customer.due != self._due.get(customer_id):
             self._due[customer_id] = customer.due
             heapq.heappush(self._schedule(), (customer.due, customer_id))
@@ -270,8 +272,8 @@ class CustomersStep:
         if clock <= self._partition.clock:
             return
         self._partition.clock = clock
-        if self._partition.policy != self._policy.version:
-            self._partition.policy = self._policy.version
+        if self._partition.policy != self._under:
+            self._partition.policy = self._under
             # What the former policy refused, or let wait for a word, this one may permit.
             for customer_id in sorted(self._spoken_to):
                 if customer_id != own:
@@ -363,7 +365,7 @@ def _let_go(customer: Customer) -> None:
     At once, and not when rows are next drained: else what is remembered would depend on when that was.
     """
     if customer.profile is None and table.is_bare(customer):
-        customer.seen, customer.policy, customer.gone, customer.cleared_at, customer.left = b"", "", {}, 0, []
+        customer.seen, customer.under, customer.gone, customer.cleared_at, customer.left = b"", "", {}, 0, []
 
 
 def _kind_of(topic: str, record: Any) -> tuple[str, ...]:

@@ -421,8 +421,8 @@ class Customer(_Stored):
     """How many orders to watch payments, or no longer, have been given: no two are the same record."""
     due: int | None = None
     """When the passing of time alone will change something."""
-    policy: str = ""
-    """The version of the policy under which the customer was last looked at."""
+    under: str = ""
+    """Under which policy the customer was last looked at, and since when contact was wanted."""
     seen: bytes = b""
     """Marks of the event ids last applied, `MARK` bytes each."""
 
@@ -431,7 +431,7 @@ def is_bare(customer: Customer) -> bool:
     """Whether nothing is remembered but the ids of events, and of signals and accounts that are gone."""
     if customer.profile is not None or customer.signals or customer.accounts:
         return False
-    rest = msgspec.structs.replace(customer, seen=b"", policy="", gone={}, cleared_at=0, left=[], orders=0)
+    rest = msgspec.structs.replace(customer, seen=b"", under="", gone={}, cleared_at=0, left=[], orders=0)
     return rest == Customer(customer.customer_id)
 
 
@@ -450,7 +450,7 @@ class Partition(_Stored):
 
     clock: int = 0
     policy: str = ""
-    """The version of the policy under which those who wait were last looked at."""
+    """The same for those who wait for a nudge or have one."""
     stopped: bool = False
     snoozes: dict[str, int | None] = {}
     ordered_at: dict[str, int] = {}

@@ -48,15 +48,21 @@ def _pauses(account: AccountFacts, turn: Turn) -> list[Span]:
     return [*((pause.start, pause.until) for pause in account.pauses), *((hold.placed_at, hold.until) for hold in own)]
 
 
-def next_mark(turn: Turn) -> int:
-    """When the days past due next reach one of the ladder's marks, if no pause comes between; tomorrow where one is about."""
+def next_mark(turn: Turn) -> int | None:
+    """When the days past due next reach one of the ladder's marks, if no pause comes between; tomorrow where one is about. None
+    where nothing is past due.
+    """
     marks, customer = turn.policy.ladder, turn.customer
+    unpaid = [each for each in customer.accounts.values() if each.arrears is not None and each.role != "guarantor"]
+    if not unpaid or customer.profile is None:
+        return None
     paused = bool(customer.holds) or any(each.pauses for each in customer.accounts.values())
+    late = {each.account_id: each.days for each in turn.late}
     days = [
-        mark - each.days
-        for each in turn.late
+        mark - late.get(each.account_id, 0)
+        for each in unpaid
         for mark in (marks.care_days, marks.urgent_days, marks.specialist_days)
-        if mark > each.days
+        if mark > late.get(each.account_id, 0)
     ]
     ahead = 1 if paused else min(days, default=MAX_AHEAD)
     return start_of_day(turn.today() + dt.timedelta(days=ahead), turn.tz)

@@ -34,7 +34,7 @@ def evaluate(customer: Customer, moment: Moment) -> Turn:
     treatments.treat(turn)
     people.escalate(turn)
     effects.conclude(turn)
-    customer.policy = turn.policy.version
+    customer.under = turn.moment.under
     _look_again(turn)
     return turn
 
@@ -116,6 +116,10 @@ def _look_again(turn: Turn) -> None:
         times += commitments.times(turn)
     if customer.trials:
         times += effects.times(turn)
+    for hold in customer.holds.values():
+        times += [hold.placed_at, *((hold.until, hold.until + HOLDS_KEPT) if hold.until is not None else ())]
+    if turn.offer is not None and turn.offer.withdrawn:
+        times.append(clock + 1)  # its silence was counted before it was taken back
     due = None
     for at in times:
         if at is not None and at > clock and (due is None or at < due):

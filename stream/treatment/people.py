@@ -642,15 +642,18 @@ def times(turn: Turn) -> list[int]:
         for each in customer.escalations.values()
         if each.body and each.status in ("issued", "taken") and "overdue" not in each.urged
     ]
-    for hold in customer.holds.values():
-        found += [hold.placed_at, hold.until or 0]
+    found += [each.issued_at + MISSED_WITHIN for each in customer.escalations.values() if each.cause.startswith("missed:")]
+    for account in customer.accounts.values():
+        for pause in account.pauses:
+            found += [pause.start, pause.until or 0]
     if customer.unreachable_since:
         found.append(customer.unreachable_since + marks.contactability_days * DAY)
         found += customer.profile.consents.values() if customer.profile is not None else ()
     if turn.offer is not None:
         found.append(turn.offer.not_before + marks.silence_days * DAY)
-    if turn.late:
-        found.append(arrears.next_mark(turn))
+    mark = arrears.next_mark(turn)
+    if mark is not None:
+        found.append(mark)
     if customer.hardship_at:
         found.append(customer.hardship_at + SAID_WITHIN)
     if customer.proposed_at:

@@ -34,6 +34,8 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Guidance = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Rung = Annotated[int, Field(ge=0, le=5)]
 Days = Annotated[int, Field(ge=1, le=366)]
+DaysBack = Annotated[int, Field(ge=1, le=31)]
+"""Days of which something is counted: contacts and nudges are remembered for a little longer."""
 Percent = Annotated[int, Field(ge=1, le=100)]
 Place = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
@@ -96,7 +98,7 @@ class Cap(Rule):
     those of the contacts that reached the other end, and our nudges.
     """
     limit: Annotated[int, Field(ge=1, le=1000)]
-    days: Days
+    days: DaysBack
     channels: tuple[Channel, ...] = ()
     """Channels that are counted, and bound; empty: all."""
     per: Literal["person", "account"] = "person"
@@ -106,7 +108,7 @@ class Gap(Rule):
     """No contact on `days` calendar days from a conversation on, its own day included."""
 
     channels: Channels
-    days: Days
+    days: DaysBack
     per: Literal["person", "account"] = "person"
 
 
@@ -225,7 +227,7 @@ class Ladder(_Part):
     hold_days: Annotated[tuple[Annotated[int, Field(ge=0, le=366)], ...], Field(min_length=5, max_length=5)]
     """Days a rung (0, 1, 2, 3, 4) is held before the next one up."""
     clear_days: Days
-    silence_days: Days
+    silence_days: DaysBack
     promise_working_days: Annotated[int, Field(ge=0, le=30)]
     promise_part_percent: Percent
     broken_promise_days: Days
@@ -234,6 +236,12 @@ class Ladder(_Part):
     """Days without any open signal before an improvement is recognised."""
     recognition_days: Days
     """Days after those in which it may still be."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Ladder:
+        if not self.target_low <= self.target_medium <= min(self.target_two_mediums, self.target_high):
+            raise ValueError("what is graver must not lead to a lower rung: target_low, target_medium, then the others")
+        return self
 
 
 class Plans(_Part):

@@ -66,6 +66,13 @@ def payments(turn: Turn) -> list[Due]:
     return sorted(found, key=lambda due: (due.on, turn.harm(due.account_id), due.subject))
 
 
+def dates(turn: Turn) -> list[int]:
+    """When each regular payment on own credit falls due: from then on it is the next one that may be reminded of."""
+    accounts = [each for each in turn.customer.accounts.values() if each.product in OWN_CREDIT]
+    days = [next_due(each, turn.today()) for account in accounts for each in account.obligations]
+    return [start_of_day(day, turn.tz) for day in days if day is not None]
+
+
 def instalments(turn: Turn) -> list[Due]:
     """The next instalment of each agreed plan that is not yet paid."""
     found = []

@@ -456,4 +456,6 @@ def times(turn: Turn) -> list[int | None]:
             found += [recognition.starts_at(episode, turn), recognition.ends_at(episode, turn), *recognition.looked_after(turn)]
         elif episode.closes:
             found += [episode.closes, episode.opens if not episode.nudge_id else None]
+    if turn.customer.rung in (2, 3) and turn.spoken and reminders.PAYMENT not in turn.customer.episodes:
+        found += reminders.dates(turn)
     return found

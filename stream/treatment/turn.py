@@ -68,6 +68,11 @@ class Moment(msgspec.Struct):
     """The event time of that record, where it came later than it happened; the clock otherwise."""
     gauge: Gauge = msgspec.field(default_factory=Gauge)
 
+    @property
+    def under(self) -> str:
+        """Under which policy it is, and since when contact is wanted: under others another thing may be found."""
+        return self.policy.version if self.contact_from is None else f"{self.policy.version} from {self.contact_from}"
+
 
 _reasons_encoder = msgspec.json.Encoder()
 _reasons_decoder = msgspec.json.Decoder(tuple[ReasonRecord, ...])

@@ -52,12 +52,12 @@ def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Tu
         fell_at=fell_at,
         trace=moment.trace,
     )
-    while len(customer.signals) > MAX_SIGNALS:
+    full = len(customer.signals) > MAX_SIGNALS
+    if full:
         every = customer.signals.values()
         mildest = max(every, key=lambda each: (not each.proposes_hold, SEVERITY_ORDER[each.severity], -each.at))
         del customer.signals[mildest.signal_id]
-    told = customer.signals.get(event.signal_id)
-    if told is not None and _calls_for_nothing(customer, known, told, moment):
+    if not full and _calls_for_nothing(customer, known, customer.signals[event.signal_id], moment):
         return KEPT
     proposed = event.proposes_hold or (known is not None and known.proposes_hold)
     return NEW if proposed else SAME
@@ -79,8 +79,10 @@ def _calls_for_nothing(customer: Customer, known: OpenSignal | None, told: OpenS
 
 
 def _looked_at(customer: Customer, moment: Moment) -> bool:
-    """Whether all that was known before has been looked at, under the policy that is in force."""
-    return customer.policy == moment.policy.version and not is_due(customer, moment.clock)
+    """Whether all that was known before has been looked at, under the policy that is in force; the next step up or down is due
+    at once, which is an instant later.
+    """
+    return customer.under == moment.under and not is_due(customer, moment.clock + 1)
 
 
 def _calls_for_the_same(known: OpenSignal, told: OpenSignal, customer: Customer, ladder: Ladder) -> bool:
@@ -90,7 +92,9 @@ def _calls_for_the_same(known: OpenSignal, told: OpenSignal, customer: Customer,
     Not what a person may be asked about anew: what proposes a hold, what could not be judged, and what is high after somebody
     has looked; nor what is high in somebody who may be in the control group, which nobody with a high sign is.
     """
-    if known.proposes_hold or told.proposes_hold or told.severity == "info" or known.account_id != told.account_id:
+    if (known.account_id, known.detector) != (told.account_id, told.detector):
+        return False
+    if known.proposes_hold or told.proposes_hold or told.severity == "info":
         return False
     severities = {known.severity, told.severity}
     looked = customer.control_since or any(each.status == "done" for each in customer.escalations.values())

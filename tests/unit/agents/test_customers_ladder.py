@@ -695,13 +695,13 @@ def test_whatever_is_told_after_the_policy_has_changed_lets_the_customer_be_look
     bank.signal(START, severity="low")
     bank.signal(START, "S2", severity="low")
     step = bank.run().step
-    assert (known(bank.run()).rung, known(bank.run()).policy) == (1, POLICY.version)
+    assert (known(bank.run()).rung, known(bank.run()).under) == (1, POLICY.version)
     ladder = POLICY.ladder.model_copy(update={"target_low": 2})
     step.configure(POLICY.model_copy(update={"version": "stricter", "ladder": ladder}))
     after = Bank()
     after.signal(START + days(4), "S2", severity="low", status=told, score=1.7)
     said = after.run(step)
-    assert (known(said).rung, known(said).policy) == (2, "stricter")
+    assert (known(said).rung, known(said).under) == (2, "stricter")
 
 
 def test_one_step_down_is_a_run_of_clear_days_and_a_sign_in_between_starts_it_anew() -> None:
