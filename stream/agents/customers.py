@@ -89,7 +89,7 @@ class CustomersStep:
         """
         self._policy = policy
         self._contact_from = None if contact_from is None else to_ms(contact_from)
-        self._under = Moment(0, policy, contact_from=self._contact_from).under
+        self._under = policy.version if contact_from is None else f"{policy.version} from {self._contact_from}"
 
     # --- the protocol
 
@@ -147,7 +147,7 @@ class CustomersStep:
 
     def drain(self) -> Drained:
         """What changed and was said since the last drain."""
-        for customer_id in [each for each, customer in self._live.items() if table.is_bare(customer)]:
+        for customer_id in [each for each, one in self._live.items() if one.profile is None and table.is_bare(one)]:
             del self._live[customer_id]
             if self._rows.pop(customer_id, None) is not None:
                 self._erased.add(customer_id)
@@ -307,7 +307,9 @@ class CustomersStep:
         partition = self._partition
         operator = Operator(partition.stopped, partition.snoozes)
         gauge = Gauge(partition.breaker, len(self._known))
-        return Moment(partition.clock, self._policy, operator, self._contact_from, trigger, trace, logged, told, at, gauge)
+        return Moment(
+            partition.clock, self._policy, operator, self._contact_from, trigger, trace, logged, told, at, gauge, self._under,
+        )  # fmt: skip
 
     def _evaluate(self, customer: Customer, moment: Moment, since: int = 0) -> None:
         """Decides a customer. `since` is Kafka's timestamp of the bank's event behind it, in ms; 0 for time alone."""

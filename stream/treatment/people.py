@@ -637,12 +637,12 @@ def _ground(kind: str, turn: Turn) -> RuleRecord:
 def times(turn: Turn) -> list[int]:
     """When time alone will change something here."""
     customer, marks = turn.customer, turn.policy.ladder
-    found = [
-        each.due_by
-        for each in customer.escalations.values()
-        if each.body and each.status in ("issued", "taken") and "overdue" not in each.urged
-    ]
-    found += [each.issued_at + MISSED_WITHIN for each in customer.escalations.values() if each.cause.startswith("missed:")]
+    found: list[int] = []
+    for each in customer.escalations.values():
+        if each.body and each.status in ("issued", "taken") and "overdue" not in each.urged:
+            found.append(each.due_by)
+        if each.cause.startswith("missed:"):
+            found.append(each.issued_at + MISSED_WITHIN)
     for account in customer.accounts.values():
         for pause in account.pauses:
             found += [pause.start, pause.until or 0]
@@ -651,8 +651,7 @@ def times(turn: Turn) -> list[int]:
         found += customer.profile.consents.values() if customer.profile is not None else ()
     if turn.offer is not None:
         found.append(turn.offer.not_before + marks.silence_days * DAY)
-    mark = arrears.next_mark(turn)
-    if mark is not None:
+    if customer.accounts and (mark := arrears.next_mark(turn)) is not None:
         found.append(mark)
     if customer.hardship_at:
         found.append(customer.hardship_at + SAID_WITHIN)

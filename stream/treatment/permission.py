@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -35,7 +35,7 @@ _MAX_ROUNDS: Final = 2_000
 """More turns than a year of nights has; beyond, no permitted instant is near enough to wait for."""
 
 
-class RuleVerdict(NamedTuple):
+class RuleVerdict(msgspec.Struct, frozen=True):
     """What one rule said at the instant that was asked about, and with which counters."""
 
     rule: Rule
@@ -43,7 +43,7 @@ class RuleVerdict(NamedTuple):
     counters: Counters
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """The answer of the gate for one channel."""
 
     result: Result
@@ -69,7 +69,7 @@ class Operator(msgspec.Struct, frozen=True):
     snoozes: Mapping[str, int | None] = MappingProxyType({})
 
 
-class Subject(NamedTuple):
+class Subject(msgspec.Struct, frozen=True):
     """What a nudge would be about."""
 
     treatment: str = ""
@@ -321,7 +321,7 @@ class Gate:
         return any(check.clear_at(self._at) is None for check in (*self._before, *self._after))
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):
     """When all rules permit, before each is asked for its own word."""
 
     result: Result
@@ -366,21 +366,22 @@ def judge(found: Sequence[Check], channel: str, at: int, policy: Policy) -> Answ
 
 
 def _verdict(answer: Answer) -> Verdict:
-    result, channel, found, asked, at, end, blocking = answer
+    found, asked, result = answer.found, answer.asked, answer.result
     if result == "allow":
-        return Verdict(result, channel, at, end, tuple([RuleVerdict(each.rule, "allow", each.counters) for each in found]))
+        rules = [RuleVerdict(each.rule, "allow", each.counters) for each in found]
+        return Verdict(result, answer.channel, answer.at, answer.end, tuple(rules))
     rules = []
     against: list[Check] = []
     for check in found:
         clear = check.clear_at(asked)
         verdict: Result = "allow" if clear == asked else "refuse" if clear is None else "defer"
-        if check is blocking and verdict != "refuse":
+        if check is answer.blocking and verdict != "refuse":
             verdict = "refuse" if result == "refuse" else "defer"
         if verdict == "refuse":
             against.append(check)
         rules.append(RuleVerdict(check.rule, verdict, check.counters))
     waits = bool(against) and all(check.waits for check in against)
-    return Verdict(result, channel, at, end, tuple(rules), waits)
+    return Verdict(result, answer.channel, answer.at, answer.end, tuple(rules), waits)
 
 
 def may_contact(

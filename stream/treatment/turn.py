@@ -67,11 +67,8 @@ class Moment(msgspec.Struct):
     at: int | None = None
     """The event time of that record, where it came later than it happened; the clock otherwise."""
     gauge: Gauge = msgspec.field(default_factory=Gauge)
-
-    @property
-    def under(self) -> str:
-        """Under which policy it is, and since when contact is wanted: under others another thing may be found."""
-        return self.policy.version if self.contact_from is None else f"{self.policy.version} from {self.contact_from}"
+    under: str = ""
+    """Under which policy it is, and since when contact is wanted: under others another thing may be found."""
 
 
 _reasons_encoder = msgspec.json.Encoder()
@@ -81,15 +78,13 @@ MAX_REASONS: Final = 8
 MAX_REASON_EVENTS: Final = 16
 
 
-def keep_reasons(reasons: Iterable[ReasonRecord]) -> bytes:
+def keep_reasons(reasons: Sequence[ReasonRecord]) -> bytes:
     """Reasons in the form they are remembered in, the first of them, with the first of their events."""
-    kept = [
-        msgspec.structs.replace(reason, event_ids=tuple(reason.event_ids[:MAX_REASON_EVENTS]))
-        if len(reason.event_ids) > MAX_REASON_EVENTS
-        else reason
-        for reason in reasons
-    ]
-    return _reasons_encoder.encode(kept[:MAX_REASONS])
+    kept = list(reasons[:MAX_REASONS])
+    for number, reason in enumerate(kept):
+        if len(reason.event_ids) > MAX_REASON_EVENTS:
+            kept[number] = msgspec.structs.replace(reason, event_ids=tuple(reason.event_ids[:MAX_REASON_EVENTS]))
+    return _reasons_encoder.encode(kept)
 
 
 def reasons_of(signals: Iterable[OpenSignal]) -> tuple[ReasonRecord, ...]:
