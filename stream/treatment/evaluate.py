@@ -118,6 +118,8 @@ def _look_again(turn: Turn) -> None:
         times += effects.times(turn)
     for hold in customer.holds.values():
         times += [hold.placed_at, *((hold.until, hold.until + HOLDS_KEPT) if hold.until is not None else ())]
+    if turn.wanted or customer.hardship_at or customer.proposed_at:
+        times.append(turn.moment.contact_from)
     if turn.offer is not None and turn.offer.withdrawn:
         times.append(clock + 1)  # its silence was counted before it was taken back
     due = None

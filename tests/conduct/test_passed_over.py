@@ -1,36 +1,23 @@
 """A customer is looked at when there is something to see, and that loses nothing: signals that call for nothing new are passed
-over, and time alone changes nothing before a customer is due.
+over, and time alone changes nothing before a customer is due. Nor does a restart.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from stream.agents import customers
 from stream.agents.customers import CustomersStep
-from stream.treatment.policy import Policy, default_text, load
 from stream.treatment.told import signals
-from tests.conduct.oracle import Said
-from tests.conduct.run import run_one
+from tests.conduct import rare
 
-SEEDS = 150
-APART = 10
+Look = Callable[[pytest.MonkeyPatch], None]
 
-
-@cache
-def comparing() -> Policy:
-    """The policy with the largest control group that may be."""
-    policy = load(default_text())
-    return policy.model_copy(update={"safety": policy.safety.model_copy(update={"control_share": 0.1})})
-
-
-def said(seeds: range) -> list[list[Said]]:
-    """What is said in each timeline, by customer."""
-    runs = [run_one(seed, comparing()).said for seed in seeds]
-    return [sorted(run, key=lambda each: (each[0], each[2]["customer_id"])) for run in runs]
+SEEDS = 60
+APART = 6
 
 
 def look_after_every_signal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +40,7 @@ def look_whenever_the_clock_moves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("part", range(APART))
 @pytest.mark.parametrize("look", [look_after_every_signal, look_whenever_the_clock_moves])
-def test_whoever_is_looked_at_more_often_hears_the_same(look: Any, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_is_looked_at_more_often_hears_the_same(look: Look, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = range(part * SEEDS, (part + 1) * SEEDS)
     looks = 0
     evaluate = customers.evaluate
@@ -64,7 +51,14 @@ def test_whoever_is_looked_at_more_often_hears_the_same(look: Any, part: int, mo
         return evaluate(*args)
 
     monkeypatch.setattr(customers, "evaluate", counted)
-    heard, few = said(seeds), looks
+    heard, few = [rare.run(seed).said for seed in seeds], looks
     look(monkeypatch)
-    assert said(seeds) == heard
+    assert [rare.run(seed).said for seed in seeds] == heard
     assert looks - few > 1.01 * few
+
+
+@pytest.mark.parametrize("tried", [False, True])
+@pytest.mark.parametrize("part", range(APART))
+def test_a_restart_before_every_record_makes_no_difference(part: int, tried: bool) -> None:
+    for seed in range(part * SEEDS, part * SEEDS + SEEDS // 3):
+        assert rare.run(seed, restarted=True, tried=tried) == rare.run(seed, tried=tried)
