@@ -144,12 +144,15 @@ class Admin:
             try:
                 texts[resource.name] = {key: entry.value for key, entry in future.result().items()}
             except KafkaException as error:
-                if error.args[0].code() not in denials.CODES:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    found[resource.name] = None  # so new, or so lately gone, that not every broker knows
+                elif error.args[0].code() in denials.CODES:
+                    lacks.append(Right("topic", resource.name, "DescribeConfigs"))
+                else:
                     raise self._unreachable(error) from error
-                lacks.append(Right("topic", resource.name, "DescribeConfigs"))
         if lacks:
             raise denials.missing(lacks)
-        for name in existing:
+        for name in texts:
             topic = described[name].result()
             found[name] = Found(
                 topic_id=str(topic.topic_id),
