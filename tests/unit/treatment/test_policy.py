@@ -63,6 +63,11 @@ def test_every_rule_with_figures_binds_somewhere_and_every_place_has_hours_and_c
         ("settle_minutes = 10", "settle_minutes = 241", "settle_minutes"),
         ("provisional_days = 30", "provisional_days = 0", "holds.provisional_days"),
         ("reminder_days = 3", "reminder_days = 15", "plans.reminder_days"),
+        # No more is counted back than is remembered, and what is graver leads no lower.
+        ("silence_days = 14", "silence_days = 32", "ladder.silence_days"),
+        ("days = 31", "days = 32", ".days"),
+        ("target_medium = 2", "target_medium = 0", "what is graver must not lead to a lower rung"),
+        ("target_high = 3", "target_high = 1", "what is graver must not lead to a lower rung"),
         ("shares = [40, 60, 80]", "shares = [40, 60, 101]", "plans.shares.2"),
         ("effect_days = 14", "effect_days = 91", "safety.effect_days"),
         ('interest_or_fee_relief"', 'new_credit"', "queues.arrears_care.actions"),
