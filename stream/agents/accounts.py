@@ -64,7 +64,7 @@ class AccountsStep:
         self._world = world.bare()
         self._table = AccountTable()
         self._guard, self._payers = Guard(settings.outage_guard), Payers()
-        self._voice = Voice(self._table, settings)
+        self._voice = Voice(self._table)
         self._repeated: Counter[str] = Counter()
         """Records by topic that told nothing new, since the last drain."""
         self.configure(settings)
@@ -80,7 +80,7 @@ class AccountsStep:
     def configure(self, settings: Any) -> None:
         """Goes on under other settings. What was raised under the old ones stands until its account is next touched."""
         self._config = config_of(settings)
-        self._voice.configure(settings)
+        self._voice.configure(settings, self._config)
         self._guard.configure(settings.outage_guard)
         self._payers.configure(settings.outage_guard)
         self._settled = False

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from stream.agents import accounts_outputs as records
 from stream.agents.accounts_outputs import Trigger
@@ -18,7 +19,7 @@ from stream.detectors import arrears_clock
 from stream.detectors.base import NOTED, Finding, time_of
 from stream.detectors.levels import CAUSES, CHANGED, RAISED, SWITCHED_OFF, WITHDRAWN, severity_name
 from stream.detectors.registry import SIGNS
-from stream.detectors.settings import config_of, versions
+from stream.detectors.settings import versions
 from stream.engine.step import Output
 from stream.tables.account import MEANS_WANTED
 from stream.tables.accounts import AccountTable
@@ -29,18 +30,16 @@ from stream.tables.profile import Holder, Profile
 class Voice:
     """Says what is found on the accounts of a table; `outputs` is what was said, until somebody takes it."""
 
-    def __init__(self, table: AccountTable, settings: Any) -> None:
+    def __init__(self, table: AccountTable) -> None:
         self.table = table
         self.outputs: list[Output] = []
         self.tallies: Counter[tuple[str, ...]] = Counter()
         self.means_wanted: set[int] = set()
         """Accounts whose means are told at the next tick."""
-        self.configure(settings)
 
-    def configure(self, settings: Any) -> None:
-        """Speaks on under other settings."""
-        self._settings = settings
-        self._config = config_of(settings)
+    def configure(self, settings: Any, config: npt.NDArray[Any]) -> None:
+        """Speaks on under other settings; `config` is what compiled code has of them."""
+        self._settings, self._config = settings, config
         self._versions = versions(settings)
 
     def look(self) -> None:

@@ -147,7 +147,7 @@ class CustomersStep:
 
     def drain(self) -> Drained:
         """What changed and was said since the last drain."""
-        for customer_id in [each for each, one in self._live.items() if one.profile is None and table.is_bare(one)]:
+        for customer_id in [each for each, customer in self._live.items() if table.is_bare(customer)]:
             del self._live[customer_id]
             if self._rows.pop(customer_id, None) is not None:
                 self._erased.add(customer_id)
@@ -306,7 +306,7 @@ class CustomersStep:
     def _moment(self, trigger: str, trace: bytes = b"", at: int | None = None, *, told: bool = False, logged: int = 0) -> Moment:
         partition = self._partition
         operator = Operator(partition.stopped, partition.snoozes)
-        gauge = Gauge(partition.breaker, len(self._known))
+        gauge = Gauge(partition.breaker)
         return Moment(
             partition.clock, self._policy, operator, self._contact_from, trigger, trace, logged, told, at, gauge, self._under,
         )  # fmt: skip
@@ -315,7 +315,7 @@ class CustomersStep:
         """Decides a customer. `since` is Kafka's timestamp of the bank's event behind it, in ms; 0 for time alone."""
         if customer.profile is not None:
             self._known.add(customer.customer_id)
-            moment.gauge.known = len(self._known)
+        moment.gauge.known = len(self._known)
         turn = evaluate(customer, moment)
         _let_go(customer)
         if turn.said:
@@ -366,7 +366,7 @@ def _let_go(customer: Customer) -> None:
 
     At once, and not when rows are next drained: else what is remembered would depend on when that was.
     """
-    if customer.profile is None and table.is_bare(customer):
+    if table.is_bare(customer):
         customer.seen, customer.under, customer.gone, customer.cleared_at, customer.left = b"", "", {}, 0, []
 
 

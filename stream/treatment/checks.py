@@ -12,7 +12,7 @@ import msgspec
 
 from stream.tables.customer import Quiet
 from stream.treatment.holds import Span
-from stream.treatment.local_time import LATEST, from_ms, instant, local_date, start_of_day
+from stream.treatment.local_time import LATEST, instant, local_date, local_time, start_of_day
 from stream.treatment.policy import Cap, ClosedDays, Hours, Rule, minutes
 
 Counters = dict[str, int]
@@ -246,5 +246,5 @@ class BelowCap(Check):
 @lru_cache(maxsize=1024)
 def minute_of_day(ms: int, tz: ZoneInfo) -> int:
     """Minutes since local midnight, by the clock on the wall."""
-    local = from_ms(ms).astimezone(tz)
+    local = local_time(ms, tz)
     return local.hour * 60 + local.minute

@@ -634,10 +634,10 @@ def _ground(kind: str, turn: Turn) -> RuleRecord:
     return turn.ground(rule, True, counters)
 
 
-def times(turn: Turn) -> list[int]:
+def times(turn: Turn) -> list[int | None]:
     """When time alone will change something here."""
     customer, marks = turn.customer, turn.policy.ladder
-    found: list[int] = []
+    found: list[int | None] = []
     for each in customer.escalations.values():
         if each.body and each.status in ("issued", "taken") and "overdue" not in each.urged:
             found.append(each.due_by)
@@ -645,14 +645,13 @@ def times(turn: Turn) -> list[int]:
             found.append(each.issued_at + MISSED_WITHIN)
     for account in customer.accounts.values():
         for pause in account.pauses:
-            found += [pause.start, pause.until or 0]
+            found += [pause.start, pause.until]
     if customer.unreachable_since:
         found.append(customer.unreachable_since + marks.contactability_days * DAY)
         found += customer.profile.consents.values() if customer.profile is not None else ()
     if turn.offer is not None:
         found.append(turn.offer.not_before + marks.silence_days * DAY)
-    if customer.accounts and (mark := arrears.next_mark(turn)) is not None:
-        found.append(mark)
+    found.append(arrears.next_mark(turn))
     if customer.hardship_at:
         found.append(customer.hardship_at + SAID_WITHIN)
     if customer.proposed_at:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stream.contracts.signals import SignalRecord
 from stream.tables.customer import MAX_SIGNALS, Customer, OpenSignal, first_time
 from stream.treatment.ladder import target
-from stream.treatment.local_time import DAY, LATEST, to_ms
+from stream.treatment.local_time import DAY, LATEST, to_ms, to_ms_or_none
 from stream.treatment.policy import Ladder
 from stream.treatment.told import KEPT, NEW, REPEATED, SAME, Told, is_due
 from stream.treatment.turn import SEVERITY_ORDER, SPOKEN_OF, Moment, Turn, keep_reasons
@@ -45,7 +45,7 @@ def tell(customer: Customer, event: SignalRecord, moment: Moment, turns: list[Tu
         started=known.started if known is not None else at,
         at=at,
         reasons=keep_reasons(event.reasons),
-        expires_at=None if event.expires_at is None else to_ms(event.expires_at),
+        expires_at=to_ms_or_none(event.expires_at),
         proposes_hold=event.proposes_hold or "",
         code=event.reasons[0].code if event.reasons else "",
         rose_at=rose_at,

@@ -13,6 +13,8 @@ from typing import Any
 
 from stream.agents.customers import CustomersStep
 from stream.engine.step import Drained, Output, Placement, Refused
+from stream.tables import customer as table
+from stream.tables.customer import Customer
 from stream.treatment.policy import Policy, default_text, load
 
 POLICY = load(default_text()).model_copy(update={"settle_minutes": 0})
@@ -269,6 +271,19 @@ class Said:
 
     def orders(self) -> list[dict[str, Any]]:
         return self.of("account-orders")
+
+
+def only(found: list[Any]) -> Any:
+    """The one of which there must be no other."""
+    assert len(found) == 1, found
+    return found[0]
+
+
+def known(said: Said, name: str = "C1") -> Customer:
+    """The customer's record as it now stands."""
+    row = said.step.row(name)
+    assert row is not None
+    return table.decode(row)
 
 
 def read(outputs: Iterable[Output], topic: str) -> list[dict[str, Any]]:

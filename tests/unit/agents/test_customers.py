@@ -25,6 +25,7 @@ from tests.unit.agents.customers_bank import (
     moment,
     ms,
     new_step,
+    only,
 )
 
 READY = START + days(3)
@@ -44,11 +45,6 @@ def nudged(**profile: Any) -> Bank:
     bank = ready(**profile)
     bank.tick(READY)
     return bank
-
-
-def only(found: list[dict[str, Any]]) -> dict[str, Any]:
-    assert len(found) == 1, found
-    return found[0]
 
 
 # --- the ladder in action

@@ -8,10 +8,23 @@ from collections.abc import Callable
 import pytest
 
 from stream.agents.beside import BesideStep
-from stream.tables import customer as table
 from stream.tables.customer import MAX_SIGNALS
 from stream.treatment.policy import Policy
-from tests.unit.agents.customers_bank import ALONE, POLICY, START, Bank, Said, days, feed, hours, moment, new_step, read
+from tests.unit.agents.customers_bank import (
+    ALONE,
+    POLICY,
+    START,
+    Bank,
+    Said,
+    days,
+    feed,
+    hours,
+    known,
+    moment,
+    ms,
+    new_step,
+    read,
+)
 
 Story = Callable[[Bank], None]
 
@@ -23,7 +36,7 @@ def other(**update: object) -> Policy:
 
 def told_late(bank: Bank, at: dt.datetime) -> None:
     """The last record comes later than it happened."""
-    bank.written[-1][1].timestamp = int(at.timestamp() * 1000)
+    bank.written[-1][1].timestamp = ms(at)
 
 
 def days_past_due_that_have_yet_to_begin(bank: Bank) -> None:
@@ -99,9 +112,7 @@ def test_who_was_asked_to_look_at_silence_that_was_none_is_not_left_on_a_rung_fo
     bank.case(START + days(1))
     told_late(bank, START + days(30) + hours(1))
     bank.ticks(START + days(31), START + days(70), hours(6))
-    row = bank.run().step.row("C1")
-    assert row is not None
-    assert table.decode(row).rung == 3
+    assert known(bank.run()).rung == 3
 
 
 def test_a_sign_that_pushes_another_out_of_a_full_list_has_the_customer_looked_at() -> None:
@@ -127,9 +138,8 @@ def test_a_step_that_is_due_at_once_is_taken_with_the_next_signal() -> None:
     told_late(bank, START + days(5))
     bank.signal(START + days(5), "S2", severity="low")
     bank.tick(START + days(5) + hours(5))
-    row = bank.run().step.row("C1")
-    assert row is not None
-    assert (table.decode(row).rung, table.decode(row).rung_since) == (2, int((START + days(5)).timestamp() * 1000))
+    customer = known(bank.run())
+    assert (customer.rung, customer.rung_since) == (2, ms(START + days(5)))
 
 
 # --- another policy

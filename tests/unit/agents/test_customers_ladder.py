@@ -10,17 +10,25 @@ from typing import Any
 import pytest
 
 from stream.tables import customer as table
-from stream.tables.customer import Customer
 from stream.treatment.policy import default_text, load
-from tests.unit.agents.customers_bank import POLICY, START, Bank, Said, Written, days, feed, hours, moment, ms, new_step
+from tests.unit.agents.customers_bank import (
+    POLICY,
+    START,
+    Bank,
+    Said,
+    Written,
+    days,
+    feed,
+    hours,
+    known,
+    moment,
+    ms,
+    new_step,
+    only,
+)
 
 READY = START + days(3)
 SETTLING = load(default_text())
-
-
-def only(found: list[Any]) -> Any:
-    assert len(found) == 1, found
-    return found[0]
 
 
 def late_by(count: int, at: dt.datetime = START, **fields: Any) -> dict[str, Any]:
@@ -30,12 +38,6 @@ def late_by(count: int, at: dt.datetime = START, **fields: Any) -> dict[str, Any
         "product": "loan", "days_past_due_treatment": count, "days_past_due_contractual": count, "past_due_since": since,
         "arrears": "300.00",
     } | fields  # fmt: skip
-
-
-def known(said: Said, name: str = "C1") -> Customer:
-    row = said.step.row(name)
-    assert row is not None
-    return table.decode(row)
 
 
 def asked(said: Said) -> list[tuple[str, str]]:

@@ -9,23 +9,10 @@ from typing import Any
 
 import pytest
 
-from stream.tables import customer as table
-from stream.tables.customer import Customer
-from tests.unit.agents.customers_bank import START, Bank, Said, days, hours, moment, ms, new_step
+from tests.unit.agents.customers_bank import START, Bank, Said, days, hours, known, moment, ms, new_step, only
 
 READY = START + days(3)
 MINUTE = dt.timedelta(minutes=1)
-
-
-def only(found: list[Any]) -> Any:
-    assert len(found) == 1, found
-    return found[0]
-
-
-def known(said: Said, name: str = "C1") -> Customer:
-    row = said.step.row(name)
-    assert row is not None
-    return table.decode(row)
 
 
 def of(said: Said, treatment: str, status: str = "issued") -> list[dict[str, Any]]:
